@@ -1,0 +1,150 @@
+//! What can go wrong with a chart.
+
+/// An error of a chart: what failed, where, why and what to do about it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ChartError {
+    /// The archive is no chart archive, or an unsafe one.
+    #[error("cannot read the chart archive: {reason}")]
+    Archive {
+        /// Why.
+        reason: String,
+    },
+    /// A file of the chart cannot be used.
+    #[error("cannot load chart {chart}: {file}: {reason}")]
+    File {
+        /// The path of the chart inside the outermost chart.
+        chart: String,
+        /// The file.
+        file: String,
+        /// Why, in Helm's words.
+        reason: String,
+    },
+    /// `Chart.yaml` is missing or breaks a rule.
+    #[error("cannot load chart {chart}: Chart.yaml: {reason}")]
+    Metadata {
+        /// The path of the chart inside the outermost chart.
+        chart: String,
+        /// Why, in Helm's words.
+        reason: String,
+    },
+    /// The values do not fit together with the chart.
+    #[error("cannot merge the values of chart {chart}: {reason}")]
+    Values {
+        /// The name of the chart.
+        chart: String,
+        /// Why, in Helm's words.
+        reason: String,
+    },
+    /// The values break `values.schema.json`.
+    #[error("values don't meet the specifications of the schema(s) in the following chart(s):\n{reason}")]
+    Schema {
+        /// The violations, by chart.
+        reason: String,
+    },
+    /// The chart wants another Kubernetes version.
+    #[error(
+        "chart requires kubeVersion: {wanted} which is incompatible with Kubernetes {found}; choose another chart version or cluster"
+    )]
+    Kubernetes {
+        /// The range in `Chart.yaml`.
+        wanted: String,
+        /// The version of the capabilities.
+        found: String,
+    },
+    /// A template does not follow the grammar, or names an unknown function or variable.
+    #[error("parse error at ({template}:{line}): {reason}")]
+    Parse {
+        /// The template's path, such as `chart/templates/service.yaml`.
+        template: String,
+        /// The line, from 1.
+        line: usize,
+        /// Why.
+        reason: String,
+    },
+    /// A template failed while it ran.
+    #[error("{reason}")]
+    Template {
+        /// The template that was rendered.
+        template: String,
+        /// The line in it, from 1; 0 where none is known.
+        line: usize,
+        /// The file and line where the failure began, if a helper was involved.
+        origin: Option<(String, usize)>,
+        /// The whole chain in Helm's words.
+        reason: String,
+    },
+    /// A template called `fail` or `required`.
+    #[error("execution error at ({template}:{line}:{column}): {message}")]
+    Refusal {
+        /// The template that was rendered.
+        template: String,
+        /// The line in it, from 1.
+        line: usize,
+        /// The column in it, as Helm counts.
+        column: usize,
+        /// What the chart's author says.
+        message: String,
+    },
+    /// A template wants a random value or the time, and no source was given.
+    #[error(
+        "{template}:{line}: the chart calls {function}, whose result differs at every rendering; set the values that \
+         keep the chart from calling it ({values}), or render with a source of randomness"
+    )]
+    Random {
+        /// The file that calls the function.
+        template: String,
+        /// The line of the call.
+        line: usize,
+        /// The function.
+        function: String,
+        /// The values that are mentioned around the call.
+        values: String,
+    },
+    /// What a template wrote is no YAML, or no Kubernetes object.
+    #[error("YAML parse error on {template}: {reason}")]
+    Manifest {
+        /// The template that wrote it.
+        template: String,
+        /// Why, in Helm's words.
+        reason: String,
+    },
+    /// The machine refused to help, for example with a thread.
+    #[error("cannot render: {reason}")]
+    Internal {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl ChartError {
+    /// A stable code, for programs and for the documentation.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Archive { .. } => "chart::archive",
+            Self::File { .. } => "chart::file",
+            Self::Metadata { .. } => "chart::metadata",
+            Self::Values { .. } => "chart::values",
+            Self::Schema { .. } => "chart::schema",
+            Self::Kubernetes { .. } => "chart::kubernetes-version",
+            Self::Parse { .. } => "chart::template-syntax",
+            Self::Template { .. } => "chart::template",
+            Self::Refusal { .. } => "chart::refused-by-chart",
+            Self::Random { .. } => "chart::random-without-source",
+            Self::Manifest { .. } => "chart::manifest",
+            Self::Internal { .. } => "chart::internal",
+        }
+    }
+
+    /// The template file and the line that the error points at.
+    pub fn location(&self) -> Option<(&str, usize)> {
+        match self {
+            Self::Parse { template, line, .. }
+            | Self::Template { template, line, .. }
+            | Self::Refusal { template, line, .. }
+            | Self::Random { template, line, .. } => Some((template, *line)),
+            Self::Manifest { template, .. } => Some((template, 0)),
+            _ => None,
+        }
+    }
+}

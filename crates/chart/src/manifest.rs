@@ -1,0 +1,160 @@
+//! Divides what templates wrote into objects and hooks, and puts them in Helm's order.
+
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+
+use regex::Regex;
+
+use crate::error::ChartError;
+use crate::hooks::{Hook, Role, role_of};
+use crate::kinds;
+use crate::yaml::{self, Yaml};
+
+/// One document of a manifest.
+pub(crate) struct Document {
+    pub(crate) source: String,
+    pub(crate) text: String,
+    pub(crate) value: Yaml,
+    pub(crate) kind: String,
+    pub(crate) hook: Option<Hook>,
+}
+
+/// The documents of all files: first those that Helm applies, in its install order, then the hooks, in theirs.
+pub(crate) struct Documents {
+    pub(crate) objects: Vec<Document>,
+    pub(crate) hooks: Vec<Document>,
+}
+
+/// Sorts the rendered files, by their paths, into documents.
+pub(crate) fn sort(files: &BTreeMap<String, String>) -> Result<Documents, ChartError> {
+    let mut documents = Documents {
+        objects: Vec::new(),
+        hooks: Vec::new(),
+    };
+    for (path, content) in files {
+        if crate::functions::base_path(path).starts_with('_') || content.trim().is_empty() {
+            continue;
+        }
+        for text in split(content) {
+            let Some(document) = read(path, text)? else {
+                continue;
+            };
+            if document.hook.is_some() {
+                documents.hooks.push(document);
+            } else {
+                documents.objects.push(document);
+            }
+        }
+    }
+    documents
+        .objects
+        .sort_by(|left, right| kinds::compare(&left.kind, &right.kind));
+    documents
+        .hooks
+        .sort_by(|left, right| kinds::compare(&left.kind, &right.kind));
+    Ok(documents)
+}
+
+/// Helm's division of a text at lines that begin with `---`.
+pub(crate) fn split(text: &str) -> Vec<&str> {
+    static SEPARATOR: OnceLock<Option<Regex>> = OnceLock::new();
+    let text = text.trim_matches(go_space);
+    let separator = SEPARATOR.get_or_init(|| Regex::new(r"(?:^|[\t\n\x0C\r ]*\n)---[\t\n\x0C\r ]*").ok());
+    let Some(separator) = separator else {
+        return vec![text];
+    };
+    separator
+        .split(text)
+        .filter(|part| !part.is_empty())
+        .map(|part| part.trim_matches(go_space))
+        .collect()
+}
+
+fn go_space(character: char) -> bool {
+    character.is_whitespace() || character == '\u{85}'
+}
+
+/// A document with what Helm reads of its head; hooks of unknown kinds are dropped.
+fn read(path: &str, text: &str) -> Result<Option<Document>, ChartError> {
+    let fail = |reason: String| ChartError::Manifest {
+        template: path.to_owned(),
+        reason,
+    };
+    let value = yaml::read(text.as_bytes())
+        .map_err(|error| fail(format!("error converting YAML to JSON: {error}")))?;
+    let mismatch = |found: &Yaml, wanted: &str| {
+        fail(format!(
+            "error unmarshaling JSON: while decoding JSON: json: cannot unmarshal {} into Go {wanted}",
+            found.json_type()
+        ))
+    };
+    let head = |key: &str, from: &Yaml, field: &str| -> Result<String, ChartError> {
+        match member(from, key) {
+            Some(found) => found
+                .as_text()
+                .ok_or_else(|| mismatch(found, &format!("struct field {field} of type string"))),
+            None => Ok(String::new()),
+        }
+    };
+    let mut document = Document {
+        source: path.to_owned(),
+        text: text.to_owned(),
+        value: Yaml::Null,
+        kind: String::new(),
+        hook: None,
+    };
+    match &value {
+        Yaml::Null => return Ok(Some(document)),
+        Yaml::Map(_) => {}
+        other => return Err(mismatch(other, "value of type releaseutil.SimpleHead")),
+    }
+    head("apiVersion", &value, "SimpleHead.apiVersion")?;
+    document.kind = head("kind", &value, "SimpleHead.kind")?;
+    let mut annotations = BTreeMap::new();
+    if let Some(metadata) = member(&value, "metadata").filter(|metadata| **metadata != Yaml::Null) {
+        if !matches!(metadata, Yaml::Map(_)) {
+            return Err(mismatch(
+                metadata,
+                r#"struct field SimpleHead.metadata of type struct { Name string "json:\"name\""; Annotations map[string]string "json:\"annotations\"" }"#,
+            ));
+        }
+        head("name", metadata, ".metadata.name")?;
+        match member(metadata, "annotations") {
+            None | Some(Yaml::Null) => {}
+            Some(Yaml::Map(entries)) => {
+                for (key, value) in entries {
+                    let text = value.as_text().ok_or_else(|| {
+                        mismatch(value, "struct field .metadata.annotations of type string")
+                    })?;
+                    annotations.insert(key.clone(), text);
+                }
+            }
+            Some(other) => {
+                return Err(mismatch(
+                    other,
+                    "struct field .metadata.annotations of type map[string]string",
+                ));
+            }
+        }
+    }
+    document.value = value;
+    match role_of(&annotations) {
+        Role::Object => Ok(Some(document)),
+        Role::Hook(hook) => Ok(Some(Document {
+            hook: Some(hook),
+            ..document
+        })),
+        Role::Dropped => Ok(None),
+    }
+}
+
+/// A member by its name; Go's JSON also accepts other cases.
+fn member<'y>(value: &'y Yaml, key: &str) -> Option<&'y Yaml> {
+    let Yaml::Map(entries) = value else { return None };
+    entries.get(key).or_else(|| {
+        entries
+            .iter()
+            .find(|(name, _)| name.eq_ignore_ascii_case(key))
+            .map(|(_, value)| value)
+    })
+}

@@ -1,0 +1,488 @@
+//! Renders a chart.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt::Write as _;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use serde_json::Value as Json;
+
+use crate::capabilities::Capabilities;
+use crate::coalesce::{coalesce_values, table_at};
+use crate::dependencies;
+use crate::error::ChartError;
+use crate::faults;
+use crate::functions;
+use crate::functions::semver::is_compatible;
+use crate::hooks::Hook;
+use crate::images::images_of;
+use crate::instance::Instance;
+use crate::load::Chart;
+use crate::manifest;
+use crate::random::Randomness;
+use crate::schema;
+use crate::template::exec::{Engine, Set, remove_no_value};
+use crate::template::parser;
+use crate::template::value::{Entries, Map, MapKind, Value};
+use crate::yaml::{self, Yaml};
+
+/// How much stack a rendering may use; templates may include one another a thousand times deep.
+const STACK: usize = 512 << 20;
+
+/// Answers `lookup` from a snapshot of the cluster.
+pub trait Lookup: Send + Sync {
+    /// The object of that name, or a list where the name is empty; nothing where there is none.
+    fn lookup(&self, api_version: &str, kind: &str, namespace: &str, name: &str) -> Option<Json>;
+}
+
+/// `.Release`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Release {
+    /// The name.
+    pub name: String,
+    /// The namespace.
+    pub namespace: String,
+    /// Whether this is an upgrade rather than an installation.
+    pub is_upgrade: bool,
+    /// The revision, from 1.
+    pub revision: u32,
+}
+
+impl Release {
+    /// The first installation of a release.
+    pub fn new(name: impl Into<String>, namespace: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            namespace: namespace.into(),
+            is_upgrade: false,
+            revision: 1,
+        }
+    }
+}
+
+/// What a rendering depends on besides the chart.
+#[derive(Clone)]
+pub struct RenderOptions {
+    /// `.Release`.
+    pub release: Release,
+    /// The user's values, merged over the chart's. Numbers are read as from a values file.
+    pub values: Json,
+    /// `.Capabilities`.
+    pub capabilities: Capabilities,
+    /// The snapshot behind `lookup`; without one every lookup finds nothing.
+    pub lookup: Option<Arc<dyn Lookup>>,
+    /// The source of random values and of the time; without one, functions that need it are refused.
+    pub random: Option<Arc<dyn Randomness>>,
+    /// Leave out the check against `values.schema.json`.
+    pub skip_schema: bool,
+    /// Show the notes of subcharts as well.
+    pub subchart_notes: bool,
+}
+
+impl RenderOptions {
+    /// Options for the first installation of a release without values of its own.
+    pub fn new(release: Release) -> Self {
+        Self {
+            release,
+            values: Json::Object(serde_json::Map::new()),
+            capabilities: Capabilities::default(),
+            lookup: None,
+            random: None,
+            skip_schema: false,
+            subchart_notes: false,
+        }
+    }
+
+    /// The same with the user's values.
+    #[must_use]
+    pub fn with_values(mut self, values: Json) -> Self {
+        self.values = values;
+        self
+    }
+
+    /// The same with other capabilities.
+    #[must_use]
+    pub fn with_capabilities(mut self, capabilities: Capabilities) -> Self {
+        self.capabilities = capabilities;
+        self
+    }
+
+    /// The same with a snapshot for `lookup`.
+    #[must_use]
+    pub fn with_lookup(mut self, lookup: Arc<dyn Lookup>) -> Self {
+        self.lookup = Some(lookup);
+        self
+    }
+
+    /// The same with a source of random values and of the time.
+    #[must_use]
+    pub fn with_random(mut self, random: Arc<dyn Randomness>) -> Self {
+        self.random = Some(random);
+        self
+    }
+}
+
+/// What a chart turned into.
+#[derive(Clone, Debug)]
+pub struct Rendered {
+    /// The objects in Helm's install order, then the hooks in theirs.
+    pub objects: Vec<RenderedObject>,
+    /// `NOTES.txt`, where there is one.
+    pub notes: Option<String>,
+    /// The files of `crds/`, the chart's own and those of its subcharts.
+    pub crds: Vec<Crd>,
+    manifest: String,
+}
+
+/// One rendered object.
+#[derive(Clone, Debug)]
+pub struct RenderedObject {
+    /// The template that wrote it, such as `chart/templates/service.yaml`.
+    pub source: String,
+    /// The object.
+    pub value: Json,
+    /// Its text as the template wrote it.
+    pub text: String,
+    /// What its hook annotations say, if it is a hook.
+    pub hook: Option<Hook>,
+}
+
+/// A file of custom resource definitions.
+#[derive(Clone, Debug)]
+pub struct Crd {
+    /// Its path, such as `chart/crds/gateway.yaml`.
+    pub source: String,
+    /// Its text.
+    pub text: String,
+    /// The objects in it.
+    pub objects: Vec<Json>,
+}
+
+impl Rendered {
+    /// What `helm template` prints.
+    pub fn manifest(&self) -> &str {
+        &self.manifest
+    }
+
+    /// What `helm template --include-crds` prints.
+    pub fn manifest_with_crds(&self) -> String {
+        let mut out = String::new();
+        for crd in &self.crds {
+            let _ = write!(out, "---\n# Source: {}\n{}\n", crd.source, crd.text);
+        }
+        if self.manifest != "\n" {
+            out.push_str(&self.manifest);
+        }
+        out
+    }
+
+    /// The image references in all objects and hooks, sorted.
+    pub fn images(&self) -> Vec<String> {
+        let all: BTreeSet<String> = self
+            .objects
+            .iter()
+            .flat_map(|object| images_of(&object.value))
+            .collect();
+        all.into_iter().collect()
+    }
+}
+
+/// Renders a chart; the same chart and options give the same result.
+///
+/// # Errors
+///
+/// See [`ChartError`]: values that break the schema, templates that fail, output that is no YAML.
+pub fn render(chart: &Chart, options: &RenderOptions) -> Result<Rendered, ChartError> {
+    on_large_stack(|| render_here(chart, options))
+}
+
+/// The values that the chart's templates see: the user's over the chart's and its subcharts'.
+///
+/// # Errors
+///
+/// As [`render`], without what concerns templates.
+pub fn effective_values(chart: &Chart, options: &RenderOptions) -> Result<Json, ChartError> {
+    on_large_stack(|| {
+        let (_, values) = prepare(chart, options)?;
+        let yaml =
+            functions::serialize::to_yaml(&Value::Map(values)).map_err(|reason| ChartError::Values {
+                chart: chart.name().to_owned(),
+                reason,
+            })?;
+        Ok(yaml::to_json(&yaml))
+    })
+}
+
+fn on_large_stack<T: Send>(work: impl FnOnce() -> Result<T, ChartError> + Send) -> Result<T, ChartError> {
+    std::thread::scope(|scope| {
+        let internal = |reason: String| ChartError::Internal { reason };
+        let thread = std::thread::Builder::new()
+            .name("chart".to_owned())
+            .stack_size(STACK)
+            .spawn_scoped(scope, work)
+            .map_err(|error| internal(format!("no thread for templates: {error}")))?;
+        thread.join().unwrap_or_else(|panic| {
+            let text = panic
+                .downcast_ref::<String>()
+                .cloned()
+                .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
+                .unwrap_or_default();
+            Err(internal(format!(
+                "rendering stopped unexpectedly, which is a fault of this program: {text}"
+            )))
+        })
+    })
+}
+
+fn prepare<'c>(chart: &'c Chart, options: &RenderOptions) -> Result<(Instance<'c>, Map), ChartError> {
+    let mut instance = Instance::new(chart);
+    let user = match yaml::from_json(&options.values) {
+        Value::Map(values) => values,
+        Value::Nil => Map::new(Entries::new()),
+        _ => {
+            return Err(ChartError::Values {
+                chart: chart.name().to_owned(),
+                reason: "the user's values are no table".to_owned(),
+            });
+        }
+    };
+    dependencies::process(&mut instance, &user)?;
+    let values = coalesce_values(&instance, &user, false)?;
+    if !options.skip_schema {
+        schema::validate(&instance, &values)?;
+    }
+    Ok((instance, values))
+}
+
+struct Renderable<'c> {
+    path: String,
+    text: std::borrow::Cow<'c, str>,
+    scope: Map,
+    base: String,
+}
+
+fn render_here(chart: &Chart, options: &RenderOptions) -> Result<Rendered, ChartError> {
+    if chart.metadata.is_library() {
+        return Err(ChartError::Metadata {
+            chart: chart.name().to_owned(),
+            reason: "library charts are not installable".to_owned(),
+        });
+    }
+    let (instance, values) = prepare(chart, options)?;
+    let wanted = &instance.metadata.kube_version;
+    if !wanted.is_empty() && !is_compatible(wanted, &options.capabilities.kube_version) {
+        return Err(ChartError::Kubernetes {
+            wanted: wanted.clone(),
+            found: options.capabilities.kube_version.clone(),
+        });
+    }
+    let mut files = run(&instance, &values, options)?;
+    let notes_path = format!("{}/templates/NOTES.txt", instance.name());
+    let mut notes: Option<String> = None;
+    for (path, text) in files.extract_if(.., |path, _| path.ends_with("NOTES.txt")) {
+        if options.subchart_notes || path == notes_path {
+            match &mut notes {
+                Some(all) => {
+                    all.push('\n');
+                    all.push_str(&text);
+                }
+                None => notes = Some(text),
+            }
+        }
+    }
+    let documents = manifest::sort(&files)?;
+    let mut text = String::new();
+    for document in &documents.objects {
+        let _ = write!(text, "---\n# Source: {}\n{}\n", document.source, document.text);
+    }
+    let mut manifest = format!("{}\n", text.trim());
+    for document in &documents.hooks {
+        let _ = write!(
+            manifest,
+            "---\n# Source: {}\n{}\n",
+            document.source, document.text
+        );
+    }
+    let objects = documents
+        .objects
+        .into_iter()
+        .chain(documents.hooks)
+        .filter(|document| document.value != Yaml::Null)
+        .map(|document| RenderedObject {
+            value: yaml::to_json(&document.value),
+            source: document.source,
+            text: document.text,
+            hook: document.hook,
+        })
+        .collect();
+    let mut crds = Vec::new();
+    collect_crds(&instance, instance.name(), &mut crds)?;
+    Ok(Rendered {
+        objects,
+        notes,
+        crds,
+        manifest,
+    })
+}
+
+fn run(
+    instance: &Instance<'_>,
+    values: &Map,
+    options: &RenderOptions,
+) -> Result<BTreeMap<String, String>, ChartError> {
+    let release = &options.release;
+    let release: Entries = [
+        ("Name", release.name.as_str().into()),
+        ("Namespace", release.namespace.as_str().into()),
+        ("IsUpgrade", release.is_upgrade.into()),
+        ("IsInstall", (!release.is_upgrade).into()),
+        ("Revision", Value::int(i64::from(release.revision))),
+        ("Service", "Helm".into()),
+    ]
+    .into_iter()
+    .map(|(key, value)| (key.into(), value))
+    .collect();
+    let shared = Shared {
+        release: Value::map(release),
+        capabilities: options.capabilities.object(),
+    };
+    let mut renderables = Vec::new();
+    scope_of(
+        instance,
+        instance.name(),
+        &values.retyped(MapKind::Values),
+        &shared,
+        true,
+        &mut renderables,
+    );
+    // Helm reads and runs deeper templates first, so that a parent's definitions win.
+    renderables.sort_by(|left, right| {
+        let depth = |path: &str| path.bytes().filter(|byte| *byte == b'/').count();
+        (depth(&right.path), &right.path).cmp(&(depth(&left.path), &left.path))
+    });
+    let mut set = Set {
+        templates: HashMap::with_capacity(renderables.len()),
+        parent: None,
+    };
+    for renderable in &renderables {
+        let trees = parser::parse(&renderable.path, &renderable.text, functions::find)
+            .map_err(|fault| faults::parse_error(&renderable.path, &fault))?;
+        for tree in trees {
+            set.add(Arc::new(tree));
+        }
+    }
+    let set = Rc::new(set);
+    let engine = Engine::new(options.lookup.as_deref(), options.random.as_deref());
+    let mut files = BTreeMap::new();
+    for renderable in &renderables {
+        if functions::base_path(&renderable.path).starts_with('_') {
+            continue;
+        }
+        let template: Entries = [
+            ("Name".into(), renderable.path.as_str().into()),
+            ("BasePath".into(), renderable.base.as_str().into()),
+        ]
+        .into_iter()
+        .collect();
+        renderable
+            .scope
+            .insert("Template", Value::Map(Map::typed(template, MapKind::Values)));
+        let bytes = engine
+            .execute(&set, &renderable.path, Value::Map(renderable.scope.clone()))
+            .map_err(|fault| faults::run_error(&renderable.path, &fault, &set))?;
+        let text = String::from_utf8(remove_no_value(bytes))
+            .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
+        files.insert(renderable.path.clone(), text);
+    }
+    Ok(files)
+}
+
+struct Shared {
+    release: Value,
+    capabilities: Value,
+}
+
+/// What the templates of a chart see, and the templates of it and its subcharts.
+fn scope_of<'c>(
+    instance: &Instance<'c>,
+    path: &str,
+    values: &Map,
+    shared: &Shared,
+    root: bool,
+    renderables: &mut Vec<Renderable<'c>>,
+) -> Map {
+    let subcharts = Map::new(Entries::new());
+    let scope = Map::new(
+        [
+            ("Chart", instance.metadata.object(root)),
+            ("Files", crate::files::value(instance.files)),
+            ("Release", shared.release.clone()),
+            ("Capabilities", shared.capabilities.clone()),
+            ("Values", Value::Map(values.clone())),
+            ("Subcharts", Value::Map(subcharts.clone())),
+        ]
+        .into_iter()
+        .map(|(key, value)| (key.into(), value))
+        .collect(),
+    );
+    for dependency in &instance.dependencies {
+        let name = dependency.name();
+        let inner = table_at(values, name).unwrap_or_else(|| Map::new(Entries::new()));
+        let inner_path = format!("{path}/charts/{name}");
+        let inner_scope = scope_of(
+            dependency,
+            &inner_path,
+            &inner.retyped(MapKind::Values),
+            shared,
+            false,
+            renderables,
+        );
+        subcharts.insert(name, Value::Map(inner_scope));
+    }
+    let library = instance.metadata.is_library();
+    for file in instance.templates {
+        if library && !functions::base_path(&file.name).starts_with('_') {
+            continue;
+        }
+        renderables.push(Renderable {
+            path: functions::clean_path(&format!("{path}/{}", file.name)),
+            text: String::from_utf8_lossy(&file.data),
+            scope: scope.clone(),
+            base: format!("{path}/templates"),
+        });
+    }
+    scope
+}
+
+fn collect_crds(instance: &Instance<'_>, path: &str, crds: &mut Vec<Crd>) -> Result<(), ChartError> {
+    for file in instance.files {
+        let extension = file
+            .name
+            .rsplit_once('.')
+            .map(|(_, extension)| extension.to_ascii_lowercase());
+        if !file.name.starts_with("crds/") || !matches!(extension.as_deref(), Some("yaml" | "yml" | "json")) {
+            continue;
+        }
+        let source = format!("{path}/{}", file.name);
+        let text = String::from_utf8_lossy(&file.data).into_owned();
+        let mut objects = Vec::new();
+        for document in manifest::split(&text) {
+            let value = yaml::read(document.as_bytes()).map_err(|error| ChartError::Manifest {
+                template: source.clone(),
+                reason: format!("error converting YAML to JSON: {error}"),
+            })?;
+            if value != Yaml::Null {
+                objects.push(yaml::to_json(&value));
+            }
+        }
+        crds.push(Crd {
+            source,
+            text,
+            objects,
+        });
+    }
+    for dependency in &instance.dependencies {
+        collect_crds(dependency, &format!("{path}/charts/{}", dependency.name()), crds)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,451 @@
+//! Go's `fmt`: how values print, and the verbs of `printf`.
+
+pub(crate) use super::float::format_float;
+pub(crate) use super::printf::sprintf;
+use super::value::Value;
+
+/// Deeper values, which only a map inside itself makes, are cut off.
+const MAX_DEPTH: usize = 200;
+
+/// A value as `%v` prints it.
+pub(crate) fn display(value: &Value) -> String {
+    let mut out = Vec::new();
+    write_value(&mut out, value, &Flags::default(), 'v', 0);
+    String::from_utf8(out).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+}
+
+/// A value as `%v` prints it, keeping bytes that are not UTF-8.
+pub(crate) fn display_bytes(value: &Value) -> Vec<u8> {
+    let mut out = Vec::new();
+    write_value(&mut out, value, &Flags::default(), 'v', 0);
+    out
+}
+
+/// Go's `Sprint`: operands with a space between two that are not strings.
+pub(crate) fn sprint(values: &[Value]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for (index, value) in values.iter().enumerate() {
+        let text = value.string_bytes().is_some();
+        if index > 0 && !text && values[index - 1].string_bytes().is_none() {
+            out.push(b' ');
+        }
+        out.extend_from_slice(&display_bytes(value));
+    }
+    out
+}
+
+/// Go's `Sprintln`.
+pub(crate) fn sprintln(values: &[Value]) -> Vec<u8> {
+    let parts: Vec<Vec<u8>> = values.iter().map(display_bytes).collect();
+    let mut out = parts.join(&b' ');
+    out.push(b'\n');
+    out
+}
+
+/// Go's `strconv.Quote`.
+pub(crate) fn quote(text: &str) -> String {
+    quote_bytes(text.as_bytes(), false)
+}
+
+/// Go's `strconv.Quote` (or `QuoteToASCII`) for any bytes.
+pub(crate) fn quote_bytes(bytes: &[u8], ascii: bool) -> String {
+    let mut out = String::with_capacity(bytes.len() + 2);
+    out.push('"');
+    for chunk in bytes.utf8_chunks() {
+        for character in chunk.valid().chars() {
+            push_quoted(&mut out, character, '"', ascii);
+        }
+        for byte in chunk.invalid() {
+            out.push_str(&format!("\\x{byte:02x}"));
+        }
+    }
+    out.push('"');
+    out
+}
+
+fn push_quoted(out: &mut String, character: char, mark: char, ascii: bool) {
+    match character {
+        '\\' => out.push_str("\\\\"),
+        '\u{7}' => out.push_str("\\a"),
+        '\u{8}' => out.push_str("\\b"),
+        '\u{c}' => out.push_str("\\f"),
+        '\n' => out.push_str("\\n"),
+        '\r' => out.push_str("\\r"),
+        '\t' => out.push_str("\\t"),
+        '\u{b}' => out.push_str("\\v"),
+        _ if character == mark => {
+            out.push('\\');
+            out.push(character);
+        }
+        ' '..='~' => out.push(character),
+        _ if !ascii && is_printable(character) => out.push(character),
+        _ => {
+            let code = u32::from(character);
+            if code < 0x80 {
+                out.push_str(&format!("\\x{code:02x}"));
+            } else if code < 0x1_0000 {
+                out.push_str(&format!("\\u{code:04x}"));
+            } else {
+                out.push_str(&format!("\\U{code:08x}"));
+            }
+        }
+    }
+}
+
+/// Go's `unicode.IsPrint`, as close as the standard library gets.
+pub(crate) fn is_printable(character: char) -> bool {
+    if character.is_ascii() {
+        return (' '..='~').contains(&character);
+    }
+    // A combining mark is only escaped at the start of a text.
+    let probe: String = ['a', character].iter().collect();
+    probe.escape_debug().nth(1) == Some(character)
+}
+
+#[derive(Clone, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of a verb")]
+pub(super) struct Flags {
+    pub(super) plus: bool,
+    pub(super) minus: bool,
+    pub(super) sharp: bool,
+    pub(super) space: bool,
+    pub(super) zero: bool,
+    pub(super) width: Option<usize>,
+    pub(super) precision: Option<usize>,
+}
+
+pub(super) fn write_typed(out: &mut Vec<u8>, value: &Value) {
+    if value.is_nil() {
+        out.extend_from_slice(b"<nil>");
+        return;
+    }
+    out.extend_from_slice(value.type_name().as_bytes());
+    out.push(b'=');
+    write_value(out, value, &Flags::default(), 'v', 0);
+}
+
+pub(super) fn print_verb(out: &mut Vec<u8>, value: &Value, mut flags: Flags, verb: char) {
+    if verb == 'T' {
+        pad(out, value.type_name().as_bytes(), &flags);
+        return;
+    }
+    if value.is_nil() {
+        if verb == 'v' {
+            pad(out, b"<nil>", &flags);
+        } else {
+            out.extend_from_slice(format!("%!{verb}(<nil>)").as_bytes());
+        }
+        return;
+    }
+    if flags.minus {
+        flags.zero = false;
+    }
+    if verb == 'v' {
+        // "%+v" names the fields of structs; it puts no sign before numbers.
+        flags.plus = false;
+    }
+    write_value(out, value, &flags, verb, 0);
+}
+
+fn bad_verb(out: &mut Vec<u8>, value: &Value, verb: char) {
+    out.extend_from_slice(format!("%!{verb}(").as_bytes());
+    write_typed(out, value);
+    out.push(b')');
+}
+
+fn write_value(out: &mut Vec<u8>, value: &Value, flags: &Flags, verb: char, depth: usize) {
+    if depth > MAX_DEPTH {
+        out.extend_from_slice(b"...");
+        return;
+    }
+    let syntax = verb == 'v' && flags.sharp;
+    match value {
+        Value::Nil => pad(out, b"<nil>", flags),
+        Value::Bool(inner) => match verb {
+            't' | 'v' => pad(out, if *inner { b"true" } else { b"false" }, flags),
+            _ => bad_verb(out, value, verb),
+        },
+        Value::Int(number, kind) => match verb {
+            'v' | 'd' | 'b' | 'o' | 'O' | 'x' | 'X' => {
+                let wide = if kind.is_unsigned() {
+                    i128::from(number.cast_unsigned())
+                } else {
+                    i128::from(*number)
+                };
+                if syntax && kind.is_unsigned() {
+                    out.extend_from_slice(format!("0x{wide:x}").as_bytes());
+                } else {
+                    write_integer(out, wide, flags, verb);
+                }
+            }
+            'c' | 'q' | 'U' => write_rune(out, *number, flags, verb),
+            _ => bad_verb(out, value, verb),
+        },
+        Value::Float(number) => match verb {
+            'v' | 'e' | 'E' | 'f' | 'F' | 'g' | 'G' => write_float(out, *number, flags, verb),
+            _ => bad_verb(out, value, verb),
+        },
+        Value::Str(_) | Value::Raw(_) => {
+            let bytes = value.string_bytes().unwrap_or_default();
+            if syntax {
+                pad(out, quote_bytes(bytes, false).as_bytes(), flags);
+            } else {
+                write_text(out, bytes, value, flags, verb);
+            }
+        }
+        Value::Bytes(bytes) => match verb {
+            's' | 'q' | 'x' | 'X' => write_text(out, bytes, value, flags, verb),
+            _ => {
+                let items = value.elements().unwrap_or_default();
+                write_items(out, &items, flags, verb, depth);
+            }
+        },
+        Value::List(list) if syntax => {
+            out.extend_from_slice(value.type_name().as_bytes());
+            if list.nil {
+                out.extend_from_slice(b"(nil)");
+                return;
+            }
+            out.push(b'{');
+            for (index, item) in list.items.iter().enumerate() {
+                if index > 0 {
+                    out.extend_from_slice(b", ");
+                }
+                write_nested_syntax(out, item, flags, depth);
+            }
+            out.push(b'}');
+        }
+        Value::List(list) => write_items(out, &list.items, flags, verb, depth),
+        Value::Map(map) => {
+            let (open, separator, close): (&[u8], &[u8], u8) = if syntax {
+                (b"{", b", ", b'}')
+            } else {
+                (b"[", b" ", b']')
+            };
+            out.extend_from_slice(
+                if syntax {
+                    value.type_name()
+                } else {
+                    "map".to_owned()
+                }
+                .as_bytes(),
+            );
+            if syntax && map.nil {
+                out.extend_from_slice(b"(nil)");
+                return;
+            }
+            out.extend_from_slice(open);
+            for (index, (key, item)) in map.snapshot().iter().enumerate() {
+                if index > 0 {
+                    out.extend_from_slice(separator);
+                }
+                write_value(out, &Value::Str(key.clone()), flags, verb, depth + 1);
+                out.push(b':');
+                if syntax {
+                    write_nested_syntax(out, item, flags, depth);
+                } else {
+                    write_value(out, item, flags, verb, depth + 1);
+                }
+            }
+            out.push(close);
+        }
+        Value::Object(object) => match verb {
+            'v' | 's' => pad(out, object.text().as_bytes(), flags),
+            'q' => pad(out, quote(&object.text()).as_bytes(), flags),
+            _ => bad_verb(out, value, verb),
+        },
+    }
+}
+
+fn write_nested_syntax(out: &mut Vec<u8>, item: &Value, flags: &Flags, depth: usize) {
+    if item.is_nil() {
+        out.extend_from_slice(b"interface {}(nil)");
+    } else {
+        write_value(out, item, flags, 'v', depth + 1);
+    }
+}
+
+fn write_items(out: &mut Vec<u8>, items: &[Value], flags: &Flags, verb: char, depth: usize) {
+    out.push(b'[');
+    for (index, item) in items.iter().enumerate() {
+        if index > 0 {
+            out.push(b' ');
+        }
+        write_value(out, item, flags, verb, depth + 1);
+    }
+    out.push(b']');
+}
+
+fn pad(out: &mut Vec<u8>, text: &[u8], flags: &Flags) {
+    let width = String::from_utf8_lossy(text).chars().count();
+    let missing = flags.width.unwrap_or(0).saturating_sub(width);
+    let fill = if flags.zero && !flags.minus { b'0' } else { b' ' };
+    if flags.minus {
+        out.extend_from_slice(text);
+        out.extend(std::iter::repeat_n(b' ', missing));
+    } else {
+        out.extend(std::iter::repeat_n(fill, missing));
+        out.extend_from_slice(text);
+    }
+}
+
+fn write_text(out: &mut Vec<u8>, bytes: &[u8], value: &Value, flags: &Flags, verb: char) {
+    let cut = |bytes: &[u8]| -> Vec<u8> {
+        match flags.precision {
+            Some(precision) => {
+                let text = String::from_utf8_lossy(bytes);
+                text.chars().take(precision).collect::<String>().into_bytes()
+            }
+            None => bytes.to_vec(),
+        }
+    };
+    match verb {
+        'v' | 's' => pad(out, &cut(bytes), flags),
+        'q' => {
+            let cut = cut(bytes);
+            let text = if flags.sharp && !cut.contains(&b'`') && std::str::from_utf8(&cut).is_ok() {
+                format!("`{}`", String::from_utf8_lossy(&cut))
+            } else {
+                quote_bytes(&cut, flags.plus)
+            };
+            pad(out, text.as_bytes(), flags);
+        }
+        'x' | 'X' => {
+            let cut = flags
+                .precision
+                .map_or(bytes, |precision| &bytes[..precision.min(bytes.len())]);
+            let mut text = String::new();
+            for (index, byte) in cut.iter().enumerate() {
+                if flags.space && index > 0 {
+                    text.push(' ');
+                }
+                if flags.sharp && (index == 0 || flags.space) {
+                    text.push_str(if verb == 'x' { "0x" } else { "0X" });
+                }
+                text.push_str(&if verb == 'x' {
+                    format!("{byte:02x}")
+                } else {
+                    format!("{byte:02X}")
+                });
+            }
+            pad(out, text.as_bytes(), flags);
+        }
+        _ => bad_verb(out, value, verb),
+    }
+}
+
+fn write_rune(out: &mut Vec<u8>, number: i64, flags: &Flags, verb: char) {
+    let character = u32::try_from(number)
+        .ok()
+        .and_then(char::from_u32)
+        .unwrap_or('\u{fffd}');
+    match verb {
+        'c' => pad(out, character.to_string().as_bytes(), flags),
+        'U' => {
+            let mut text = format!("U+{number:04X}");
+            if flags.sharp && is_printable(character) {
+                text.push_str(&format!(" '{character}'"));
+            }
+            pad(out, text.as_bytes(), flags);
+        }
+        _ => {
+            let mut text = String::from("'");
+            push_quoted(&mut text, character, '\'', flags.plus);
+            text.push('\'');
+            pad(out, text.as_bytes(), flags);
+        }
+    }
+}
+
+fn write_integer(out: &mut Vec<u8>, number: i128, flags: &Flags, verb: char) {
+    let magnitude = number.unsigned_abs();
+    let mut digits = match verb {
+        'b' => format!("{magnitude:b}"),
+        'o' | 'O' => format!("{magnitude:o}"),
+        'x' => format!("{magnitude:x}"),
+        'X' => format!("{magnitude:X}"),
+        _ => magnitude.to_string(),
+    };
+    let sign = if number < 0 {
+        "-"
+    } else if flags.plus {
+        "+"
+    } else if flags.space {
+        " "
+    } else {
+        ""
+    };
+    let prefix = match verb {
+        'b' if flags.sharp => "0b",
+        'o' if flags.sharp && !digits.starts_with('0') => "0",
+        'O' => "0o",
+        'x' if flags.sharp => "0x",
+        'X' if flags.sharp => "0X",
+        _ => "",
+    };
+    if let Some(precision) = flags.precision {
+        if precision == 0 && number == 0 {
+            pad(
+                out,
+                b"",
+                &Flags {
+                    zero: false,
+                    ..flags.clone()
+                },
+            );
+            return;
+        }
+        digits = format!("{}{digits}", "0".repeat(precision.saturating_sub(digits.len())));
+    } else if flags.zero && !flags.minus {
+        // Go widens the digits, not the prefix.
+        let wanted = flags.width.unwrap_or(0).saturating_sub(sign.len());
+        digits = format!("{}{digits}", "0".repeat(wanted.saturating_sub(digits.len())));
+    }
+    pad(
+        out,
+        format!("{sign}{prefix}{digits}").as_bytes(),
+        &Flags {
+            zero: false,
+            ..flags.clone()
+        },
+    );
+}
+
+fn write_float(out: &mut Vec<u8>, number: f64, flags: &Flags, verb: char) {
+    let verb = match verb {
+        'v' => 'g',
+        'F' => 'f',
+        other => other,
+    };
+    let precision = flags.precision.or(if matches!(verb, 'e' | 'E' | 'f') {
+        Some(6)
+    } else {
+        None
+    });
+    let mut text = format_float(number, verb, precision);
+    if !text.starts_with(['-', '+']) {
+        if flags.plus {
+            text.insert(0, '+');
+        } else if flags.space {
+            text.insert(0, ' ');
+        }
+    } else if text.starts_with('+') && !flags.plus {
+        // "+Inf" keeps its sign.
+    }
+    if flags.zero && !flags.minus && number.is_finite() && text.starts_with(['-', '+', ' ']) {
+        let (sign, digits) = text.split_at(1);
+        let wanted = flags.width.unwrap_or(0).saturating_sub(1);
+        let digits = format!("{}{digits}", "0".repeat(wanted.saturating_sub(digits.len())));
+        out.extend_from_slice(format!("{sign}{digits}").as_bytes());
+        return;
+    }
+    let flags = if number.is_finite() {
+        flags.clone()
+    } else {
+        Flags {
+            zero: false,
+            ..flags.clone()
+        }
+    };
+    pad(out, text.as_bytes(), &flags);
+}

@@ -1,0 +1,483 @@
+//! Divides a template into tokens, state by state as Go's `text/template/parse` does, so that positions and errors agree.
+
+use super::format::{is_printable, quote};
+
+/// What a token is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Token {
+    Error,
+    Bool,
+    Char,
+    CharConstant,
+    Assign,
+    Declare,
+    Eof,
+    Field,
+    Identifier,
+    LeftDelim,
+    LeftParen,
+    Number,
+    Pipe,
+    RawString,
+    RightDelim,
+    RightParen,
+    Space,
+    String,
+    Text,
+    Variable,
+    Dot,
+    Block,
+    Break,
+    Continue,
+    Define,
+    Else,
+    End,
+    If,
+    Nil,
+    Range,
+    Template,
+    With,
+}
+
+/// One token.
+#[derive(Clone, Debug)]
+pub(super) struct Item {
+    pub(super) token: Token,
+    pub(super) text: String,
+    pub(super) offset: usize,
+    pub(super) line: usize,
+}
+
+impl Item {
+    /// As Go's errors show it.
+    pub(super) fn shown(&self) -> String {
+        match self.token {
+            Token::Eof => "EOF".to_owned(),
+            Token::Error => self.text.clone(),
+            Token::Block
+            | Token::Break
+            | Token::Continue
+            | Token::Define
+            | Token::Dot
+            | Token::Else
+            | Token::End
+            | Token::If
+            | Token::Nil
+            | Token::Range
+            | Token::Template
+            | Token::With => format!("<{}>", self.text),
+            _ if self.text.len() > 10 => {
+                let head: String = self.text.chars().take(10).collect();
+                format!("{}...", quote(&head))
+            }
+            _ => quote(&self.text),
+        }
+    }
+}
+
+/// All tokens of a template; an error is the last one.
+pub(super) fn tokens(text: &str) -> Vec<Item> {
+    let mut lexer = Lexer {
+        text,
+        at: 0,
+        start: 0,
+        line: 1,
+        items: Vec::new(),
+        depth: 0,
+    };
+    lexer.run();
+    lexer.items
+}
+
+struct Lexer<'t> {
+    text: &'t str,
+    at: usize,
+    start: usize,
+    line: usize,
+    items: Vec<Item>,
+    depth: i64,
+}
+
+/// Nothing where lexing must stop.
+type Step = Option<()>;
+
+fn is_space(character: char) -> bool {
+    matches!(character, ' ' | '\t' | '\r' | '\n')
+}
+
+fn is_alphanumeric(character: char) -> bool {
+    character == '_' || character.is_alphabetic() || character.is_numeric()
+}
+
+fn has_left_marker(text: &str) -> bool {
+    let mut characters = text.chars();
+    characters.next() == Some('-') && characters.next().is_some_and(is_space)
+}
+
+fn has_right_marker(text: &str) -> bool {
+    let mut characters = text.chars();
+    characters.next().is_some_and(is_space) && characters.next() == Some('-')
+}
+
+impl Lexer<'_> {
+    fn rest(&self) -> &str {
+        &self.text[self.at..]
+    }
+
+    fn peek(&self) -> Option<char> {
+        self.rest().chars().next()
+    }
+
+    fn next(&mut self) -> Option<char> {
+        let character = self.peek()?;
+        self.at += character.len_utf8();
+        Some(character)
+    }
+
+    fn emit(&mut self, token: Token) {
+        let text = self.text[self.start..self.at].to_owned();
+        let lines = text.bytes().filter(|byte| *byte == b'\n').count();
+        self.items.push(Item {
+            token,
+            text,
+            offset: self.start,
+            line: self.line,
+        });
+        self.line += lines;
+        self.start = self.at;
+    }
+
+    fn ignore(&mut self) {
+        let skipped = &self.text[self.start..self.at];
+        self.line += skipped.bytes().filter(|byte| *byte == b'\n').count();
+        self.start = self.at;
+    }
+
+    fn fail(&mut self, text: impl Into<String>) -> Step {
+        self.items.push(Item {
+            token: Token::Error,
+            text: text.into(),
+            offset: self.start,
+            line: self.line,
+        });
+        None
+    }
+
+    fn run(&mut self) {
+        loop {
+            if self.text_until_action().is_none() || self.action().is_none() {
+                return;
+            }
+        }
+    }
+
+    /// Emits text up to the next action; nothing at the end of the template.
+    fn text_until_action(&mut self) -> Step {
+        loop {
+            let Some(found) = self.rest().find("{{") else {
+                self.at = self.text.len();
+                if self.at > self.start {
+                    self.emit(Token::Text);
+                }
+                self.emit(Token::Eof);
+                return None;
+            };
+            let open = self.at + found;
+            let after = open + 2;
+            let trims = has_left_marker(&self.text[after..]);
+            let before = &self.text[self.start..open];
+            let kept = if trims {
+                before.trim_end_matches(is_space).len()
+            } else {
+                before.len()
+            };
+            self.at = self.start + kept;
+            if kept > 0 {
+                self.emit(Token::Text);
+            }
+            self.at = open;
+            self.ignore();
+            let content = if trims { after + 2 } else { after };
+            if !self.text[content..].starts_with("/*") {
+                self.at = after;
+                self.emit(Token::LeftDelim);
+                self.at = content;
+                self.ignore();
+                self.depth = 0;
+                return Some(());
+            }
+            self.at = content;
+            self.ignore();
+            self.comment()?;
+        }
+    }
+
+    fn comment(&mut self) -> Step {
+        let Some(end) = self.text[self.at + 2..].find("*/") else {
+            return self.fail("unclosed comment");
+        };
+        self.at += 2 + end + 2;
+        let (delim, trims) = self.at_right_delim();
+        if !delim {
+            return self.fail("comment ends before closing delimiter");
+        }
+        self.after_delim(trims);
+        self.ignore();
+        Some(())
+    }
+
+    fn at_right_delim(&self) -> (bool, bool) {
+        let rest = self.rest();
+        if has_right_marker(rest) && rest[2..].starts_with("}}") {
+            return (true, true);
+        }
+        (rest.starts_with("}}"), false)
+    }
+
+    fn after_delim(&mut self, trims: bool) {
+        if trims {
+            self.at += 2;
+        }
+        self.at += 2;
+        if trims {
+            let rest = self.rest();
+            self.at += rest.len() - rest.trim_start_matches(is_space).len();
+        }
+    }
+
+    /// Emits the tokens of one action, with its closing delimiter.
+    fn action(&mut self) -> Step {
+        loop {
+            let (delim, trims) = self.at_right_delim();
+            if delim {
+                if self.depth != 0 {
+                    return self.fail("unclosed left paren");
+                }
+                if trims {
+                    self.at += 2;
+                    self.ignore();
+                }
+                self.at += 2;
+                self.emit(Token::RightDelim);
+                if trims {
+                    let rest = self.rest();
+                    self.at += rest.len() - rest.trim_start_matches(is_space).len();
+                    self.ignore();
+                }
+                return Some(());
+            }
+            self.inside()?;
+        }
+    }
+
+    fn inside(&mut self) -> Step {
+        let Some(character) = self.peek() else {
+            return self.fail("unclosed action");
+        };
+        if is_space(character) {
+            self.space();
+            return Some(());
+        }
+        if matches!(character, '+' | '-' | '0'..='9') {
+            return self.number();
+        }
+        if is_alphanumeric(character) {
+            return self.identifier();
+        }
+        self.next();
+        match character {
+            '=' => self.emit(Token::Assign),
+            ':' => {
+                if self.next() != Some('=') {
+                    return self.fail("expected :=");
+                }
+                self.emit(Token::Declare);
+            }
+            '|' => self.emit(Token::Pipe),
+            '"' => return self.quoted(),
+            '`' => {
+                let Some(end) = self.rest().find('`') else {
+                    return self.fail("unterminated raw quoted string");
+                };
+                self.at += end + 1;
+                self.emit(Token::RawString);
+            }
+            '$' => return self.field_or_variable(Token::Variable),
+            '\'' => return self.character(),
+            '.' => {
+                if self.rest().starts_with(|c: char| c.is_ascii_digit()) || self.rest().is_empty() {
+                    self.at -= 1;
+                    return self.number();
+                }
+                return self.field_or_variable(Token::Field);
+            }
+            '(' => {
+                self.depth += 1;
+                self.emit(Token::LeftParen);
+            }
+            ')' => {
+                self.depth -= 1;
+                if self.depth < 0 {
+                    return self.fail("unexpected right paren");
+                }
+                self.emit(Token::RightParen);
+            }
+            '!'..='~' => self.emit(Token::Char),
+            _ => {
+                return self.fail(format!(
+                    "unrecognized character in action: {}",
+                    unicode(Some(character))
+                ));
+            }
+        }
+        Some(())
+    }
+
+    fn space(&mut self) {
+        let rest = self.rest();
+        let length = rest.len() - rest.trim_start_matches(is_space).len();
+        self.at += length;
+        // The last space may belong to a trim marker.
+        let last = self.at - 1;
+        if has_right_marker(&self.text[last..]) && self.text[last + 2..].starts_with("}}") {
+            self.at = last;
+            if length == 1 {
+                return;
+            }
+        }
+        self.emit(Token::Space);
+    }
+
+    fn at_terminator(&self) -> bool {
+        match self.peek() {
+            None | Some('.' | ',' | '|' | ':' | ')' | '(') => true,
+            Some(character) => is_space(character) || self.rest().starts_with("}}"),
+        }
+    }
+
+    fn identifier(&mut self) -> Step {
+        while self.peek().is_some_and(is_alphanumeric) {
+            self.next();
+        }
+        if !self.at_terminator() {
+            let found = self.peek();
+            return self.fail(format!("bad character {}", unicode(found)));
+        }
+        let token = match &self.text[self.start..self.at] {
+            "block" => Token::Block,
+            "break" => Token::Break,
+            "continue" => Token::Continue,
+            "define" => Token::Define,
+            "else" => Token::Else,
+            "end" => Token::End,
+            "if" => Token::If,
+            "nil" => Token::Nil,
+            "range" => Token::Range,
+            "template" => Token::Template,
+            "with" => Token::With,
+            "true" | "false" => Token::Bool,
+            _ => Token::Identifier,
+        };
+        self.emit(token);
+        Some(())
+    }
+
+    fn field_or_variable(&mut self, token: Token) -> Step {
+        if self.at_terminator() {
+            self.emit(if token == Token::Field { Token::Dot } else { token });
+            return Some(());
+        }
+        while self.peek().is_some_and(is_alphanumeric) {
+            self.next();
+        }
+        if !self.at_terminator() {
+            let found = self.peek();
+            return self.fail(format!("bad character {}", unicode(found)));
+        }
+        self.emit(token);
+        Some(())
+    }
+
+    /// Skips to the closing mark of a constant on one line; false where there is none.
+    fn closed(&mut self, mark: char) -> bool {
+        loop {
+            match self.next() {
+                Some('\\') => {
+                    if matches!(self.next(), None | Some('\n')) {
+                        return false;
+                    }
+                }
+                None | Some('\n') => return false,
+                Some(character) if character == mark => return true,
+                Some(_) => {}
+            }
+        }
+    }
+
+    fn quoted(&mut self) -> Step {
+        if !self.closed('"') {
+            return self.fail("unterminated quoted string");
+        }
+        self.emit(Token::String);
+        Some(())
+    }
+
+    fn character(&mut self) -> Step {
+        if !self.closed('\'') {
+            return self.fail("unterminated character constant");
+        }
+        self.emit(Token::CharConstant);
+        Some(())
+    }
+
+    fn accept(&mut self, set: &str) -> bool {
+        let accepted = self.peek().is_some_and(|character| set.contains(character));
+        if accepted {
+            self.next();
+        }
+        accepted
+    }
+
+    fn accept_run(&mut self, set: &str) {
+        while self.accept(set) {}
+    }
+
+    fn number(&mut self) -> Step {
+        self.accept("+-");
+        let mut digits = "0123456789_";
+        if self.accept("0") {
+            if self.accept("xX") {
+                digits = "0123456789abcdefABCDEF_";
+            } else if self.accept("oO") {
+                digits = "01234567_";
+            } else if self.accept("bB") {
+                digits = "01_";
+            }
+        }
+        self.accept_run(digits);
+        if self.accept(".") {
+            self.accept_run(digits);
+        }
+        if digits.len() == 11 && self.accept("eE") || digits.len() == 23 && self.accept("pP") {
+            self.accept("+-");
+            self.accept_run("0123456789_");
+        }
+        let next = self.peek();
+        if next.is_some_and(is_alphanumeric) || matches!(next, Some('+' | '-')) {
+            self.next();
+            let text = quote(&self.text[self.start..self.at]);
+            return self.fail(format!("bad number syntax: {text}"));
+        }
+        self.emit(Token::Number);
+        Some(())
+    }
+}
+
+/// A character as `%#U` prints it; the end of the text is Go's -1.
+fn unicode(character: Option<char>) -> String {
+    match character {
+        None => "U+FFFFFFFFFFFFFFFF".to_owned(),
+        Some(character) if is_printable(character) => format!("U+{:04X} '{character}'", u32::from(character)),
+        Some(character) => format!("U+{:04X}", u32::from(character)),
+    }
+}
