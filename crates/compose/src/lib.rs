@@ -1,0 +1,195 @@
+//! From a site, the catalogue and a bundle to the desired resources.
+//!
+//! Pure: what it is given decides what it gives. Nothing here knows what is on a host already; that is the plan's business.
+
+mod cluster;
+mod edge;
+mod environment;
+mod host;
+mod names;
+mod release;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use openg2p_catalog::Catalog;
+use openg2p_plan::{Owner, Resource, ResourceId};
+use openg2p_ports::BundleMember;
+use openg2p_spec::Site;
+use openg2p_spec::model::Node;
+use serde_json::Value;
+use thiserror::Error;
+
+pub use edge::AUTHORITY_DIRECTORY;
+pub use names::{NameError, database_name};
+
+/// What is composed from.
+pub struct Inputs<'a> {
+    /// The resolved site.
+    pub site: &'a Site,
+    /// What can be deployed.
+    pub catalog: &'a Catalog,
+    /// What the bundle holds.
+    pub members: &'a [BundleMember],
+    /// Charts of the bundle by name, as tgz bytes.
+    pub charts: &'a BTreeMap<String, Vec<u8>>,
+}
+
+/// Why a site cannot be composed. All of them come together.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum ComposeError {
+    /// The bundle lacks something.
+    #[error("bundle::member-missing: the bundle has no {kind} `{name}`, which {user} needs")]
+    Missing {
+        /// Kind of member.
+        kind: &'static str,
+        /// Its name.
+        name: String,
+        /// Who needs it.
+        user: String,
+    },
+    /// A chart cannot be rendered.
+    #[error("chart::render: chart {chart} of {user}: {why}")]
+    Chart {
+        /// The chart.
+        chart: String,
+        /// Component and environment.
+        user: String,
+        /// Why.
+        why: String,
+    },
+    /// A name does not fit.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// A component is not in the catalogue.
+    #[error("catalog::unknown: {user} asks for component `{name}`, which the catalogue does not have")]
+    Component {
+        /// The component.
+        name: String,
+        /// Who asks.
+        user: String,
+    },
+    /// The site file lacks something that this version needs.
+    #[error("site::incomplete: {0}")]
+    Site(String),
+}
+
+/// Everything that the site should be.
+pub fn compose(inputs: &Inputs<'_>) -> Result<Vec<Resource>, Vec<ComposeError>> {
+    let Some(lead) = inputs.site.lead() else {
+        return Err(vec![ComposeError::Site("no node has the role `lead`".into())]);
+    };
+    let mut composer = Composer {
+        inputs,
+        lead,
+        resources: Vec::new(),
+        errors: Vec::new(),
+        images: BTreeSet::new(),
+        guards: Vec::new(),
+    };
+    composer.host();
+    composer.cluster();
+    composer.edge();
+    composer.platform();
+    for name in inputs.site.environments.keys() {
+        composer.environment(name);
+    }
+    composer.used_images();
+    if composer.errors.is_empty() {
+        Ok(composer.resources)
+    } else {
+        Err(composer.errors)
+    }
+}
+
+/// The TCP ports that a node with these parts must have free before its first installation.
+pub const HOST_PORTS: &[(u16, &str)] = &[
+    (80, "the edge's redirect to HTTPS"),
+    (443, "the edge"),
+    (2379, "etcd"),
+    (2380, "etcd"),
+    (6443, "the Kubernetes API"),
+    (10250, "the kubelet"),
+    (10256, "kube-proxy"),
+    (10257, "the controller manager"),
+    (10259, "the scheduler"),
+];
+
+struct Composer<'a> {
+    inputs: &'a Inputs<'a>,
+    lead: &'a Node,
+    resources: Vec<Resource>,
+    errors: Vec<ComposeError>,
+    /// Names of image members that some component runs.
+    images: BTreeSet<String>,
+    /// Workloads that must run before anything of an environment does.
+    guards: Vec<ResourceId>,
+}
+
+/// A resource that is being described.
+struct Draft<'a> {
+    kind: &'a str,
+    name: String,
+    owner: Owner,
+    part: &'a str,
+    why: String,
+    desired: Value,
+    needs: BTreeSet<ResourceId>,
+}
+
+impl Composer<'_> {
+    /// Adds a resource of the site on the lead node and gives its id.
+    fn on_host(
+        &mut self,
+        kind: &str,
+        name: &str,
+        part: &str,
+        why: &str,
+        desired: Value,
+        needs: impl IntoIterator<Item = ResourceId>,
+    ) -> ResourceId {
+        let name = format!("{}:{name}", self.lead.name);
+        self.add(Draft {
+            kind,
+            name,
+            owner: Owner::Site,
+            part,
+            why: why.into(),
+            desired,
+            needs: needs.into_iter().collect(),
+        })
+    }
+
+    fn add(&mut self, draft: Draft<'_>) -> ResourceId {
+        let id = ResourceId::new(draft.kind, &draft.name);
+        self.resources.push(Resource {
+            id: id.clone(),
+            owner: draft.owner,
+            desired: draft.desired,
+            needs: draft.needs,
+            why: draft.why,
+            part: draft.part.into(),
+        });
+        id
+    }
+
+    /// A member of the bundle; its absence is noted for the end.
+    fn member(&mut self, kind: &'static str, name: &str, user: &str) -> Option<BundleMember> {
+        let found = self
+            .inputs
+            .members
+            .iter()
+            .find(|member| member.kind == kind && member.name == name);
+        if found.is_none() {
+            self.errors.push(ComposeError::Missing {
+                kind,
+                name: name.into(),
+                user: user.into(),
+            });
+        }
+        found.cloned()
+    }
+
+    fn host_id(&self, kind: &str, name: &str) -> ResourceId {
+        ResourceId::new(kind, &format!("{}:{name}", self.lead.name))
+    }
+}
