@@ -1,0 +1,190 @@
+//! A systemd unit: whether it starts at boot, whether it runs, and with which inputs it was started last.
+//!
+//! Desired: `unit`, `state` (`running`; `enabled` for a unit that something else starts; `masked` for one that must never start), `restartOn`: fingerprints of what the
+//! unit reads at its start, by resource id. The ledger keeps the inputs of the last start; a change of them restarts.
+
+use async_trait::async_trait;
+use openg2p_plan::{Action, Entry, EntryState, FieldChange, Observed, Risk, Verdict};
+use openg2p_ports::{Command, PortError, World};
+use serde_json::{Value, json};
+
+use crate::{Kind, Progress, Subject, run_checked, text, unknown};
+
+pub(crate) struct SystemdUnit;
+
+#[async_trait]
+impl Kind for SystemdUnit {
+    fn name(&self) -> &'static str {
+        "systemd-unit"
+    }
+
+    async fn observe(&self, world: &World, subjects: &[Subject<'_>]) -> Vec<Observed> {
+        let mut seen = Vec::with_capacity(subjects.len());
+        for subject in subjects {
+            seen.push(match world.host.unit(text(subject.desired, "unit")).await {
+                Ok(state) if state.load == "not-found" => Observed::Absent,
+                Ok(state) => Observed::Present(json!(state)),
+                Err(error) => unknown(&error),
+            });
+        }
+        seen
+    }
+
+    fn compare(&self, subject: Subject<'_>, observed: &Observed) -> Verdict {
+        let state = match observed {
+            Observed::Absent => return Verdict::Create,
+            Observed::Unknown(why) => return Verdict::Unknown(why.clone()),
+            Observed::Present(state) => state,
+        };
+        if text(subject.desired, "state") == "masked" {
+            return if text(state, "load") == "masked" {
+                Verdict::Same
+            } else if text(state, "active") == "active" && subject.entry.is_none() {
+                // somebody serves with it
+                Verdict::Conflict(format!(
+                    "{} runs, and openg2p did not start it; stop and disable it if this host shall be the site's edge",
+                    text(subject.desired, "unit")
+                ))
+            } else {
+                Verdict::Update(vec![FieldChange::new(
+                    "load",
+                    Some(text(state, "load")),
+                    Some("masked"),
+                )])
+            };
+        }
+        let mut changes = Vec::new();
+        if text(state, "enabled") == "disabled" {
+            changes.push(FieldChange::new("enabled", Some("disabled"), Some("enabled")));
+        }
+        if text(subject.desired, "state") == "enabled" {
+            return if changes.is_empty() {
+                Verdict::Same
+            } else {
+                Verdict::Update(changes)
+            };
+        }
+        if text(state, "active") != "active" {
+            changes.push(FieldChange::new(
+                "active",
+                Some(text(state, "active")),
+                Some("active"),
+            ));
+        }
+        let started_with = subject
+            .entry
+            .filter(|entry| entry.state == EntryState::Present)
+            .map(|entry| &entry.desired["restartOn"]);
+        if started_with != Some(&subject.desired["restartOn"]) {
+            for change in openg2p_plan::difference(
+                &subject.desired["restartOn"],
+                started_with.unwrap_or(&Value::Null),
+            ) {
+                changes.push(FieldChange {
+                    path: format!("restart for {}", change.path),
+                    ..change
+                });
+            }
+            if changes.is_empty() {
+                changes.push(FieldChange::new("inputs", None, None));
+            }
+        }
+        if changes.is_empty() {
+            Verdict::Same
+        } else {
+            Verdict::Update(changes)
+        }
+    }
+
+    fn risk(&self, _desired: &Value) -> Risk {
+        Risk::Restart
+    }
+
+    fn estimate(&self, _action: Action, _desired: &Value) -> f64 {
+        1.0
+    }
+
+    async fn change(
+        &self,
+        world: &World,
+        _action: Action,
+        subject: Subject<'_>,
+        _details: Value,
+        _progress: Progress<'_>,
+    ) -> Result<Value, PortError> {
+        let unit = text(subject.desired, "unit");
+        run_checked(
+            world,
+            "host::systemd",
+            Command::new("systemctl", ["daemon-reload"]),
+        )
+        .await?;
+        if text(subject.desired, "state") == "masked" {
+            run_checked(world, "host::systemd", Command::new("systemctl", ["mask", unit])).await?;
+            if world.host.unit(unit).await?.active == "active" {
+                run_checked(world, "host::systemd", Command::new("systemctl", ["stop", unit])).await?;
+            }
+            return Ok(Value::Null);
+        }
+        run_checked(
+            world,
+            "host::systemd",
+            Command::new("systemctl", ["enable", unit]),
+        )
+        .await?;
+        if text(subject.desired, "state") == "enabled" {
+            return Ok(Value::Null);
+        }
+        let restart = Command::new("systemctl", ["restart", unit]);
+        if let Err(error) = run_checked(world, "host::unit-failed", restart).await {
+            let log = world
+                .host
+                .run(Command::new(
+                    "journalctl",
+                    ["--no-pager", "--lines=8", "--output=cat", "--unit", unit],
+                ))
+                .await
+                .map(|output| output.stdout)
+                .unwrap_or_default();
+            return Err(PortError {
+                why: format!("{}\n{}", error.why, log.trim_end()),
+                ..error
+            }
+            .hint(format!(
+                "read the whole log on the host: journalctl --unit {unit}"
+            )));
+        }
+        Ok(Value::Null)
+    }
+
+    async fn remove(&self, world: &World, entry: &Entry, _progress: Progress<'_>) -> Result<(), PortError> {
+        let unit = text(&entry.desired, "unit");
+        let state = world.host.unit(unit).await?;
+        if text(&entry.desired, "state") == "masked" {
+            if state.load == "masked" {
+                run_checked(
+                    world,
+                    "host::systemd",
+                    Command::new("systemctl", ["unmask", unit]),
+                )
+                .await?;
+            }
+            return Ok(());
+        }
+        if state.load == "not-found" {
+            return Ok(());
+        }
+        run_checked(
+            world,
+            "host::systemd",
+            Command::new("systemctl", ["disable", "--now", unit]),
+        )
+        .await?;
+        // a failed unit would stay in systemd's memory after its file is gone
+        world
+            .host
+            .run(Command::new("systemctl", ["reset-failed", unit]))
+            .await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,75 @@
+//! Calls of ports, and what may go wrong at them.
+
+/// One call of a port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// Port and method, e.g. `host.write`.
+    pub name: &'static str,
+    /// What it was about: a path, a unit, a command, an object.
+    pub place: String,
+}
+
+impl std::fmt::Display for Call {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{} {}", self.name, self.place)
+    }
+}
+
+/// At which call something goes wrong. Each fault happens once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// At the call of that number, counted from 0 since the simulation was opened.
+    Number(usize),
+    /// At the first call of that name whose place contains the text.
+    Named(&'static str, String),
+}
+
+/// What goes wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// The call fails and had no effect.
+    FailBefore,
+    /// The call had its effect, but the caller is told that it failed.
+    AnswerLost,
+    /// The run ends before the effect.
+    KillBefore,
+    /// The run ends behind the effect.
+    KillAfter,
+    /// The run ends in the middle of an effect that is not atomic: a `kubeadm init`, an installation of packages, a journal line, a
+    /// ledger that a failing disk kept half of. Elsewhere as [`Trouble::KillAfter`].
+    KillDuring,
+}
+
+/// One thing that goes wrong once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// When.
+    pub moment: Moment,
+    /// What.
+    pub trouble: Trouble,
+}
+
+impl Fault {
+    /// `trouble` at the call of that number.
+    pub fn at(number: usize, trouble: Trouble) -> Self {
+        Self {
+            moment: Moment::Number(number),
+            trouble,
+        }
+    }
+
+    /// `trouble` at the first call of that name whose place contains `text`.
+    pub fn named(name: &'static str, text: impl Into<String>, trouble: Trouble) -> Self {
+        Self {
+            moment: Moment::Named(name, text.into()),
+            trouble,
+        }
+    }
+
+    pub(crate) fn meets(&self, number: usize, call: &Call) -> bool {
+        match &self.moment {
+            Moment::Number(wanted) => *wanted == number,
+            Moment::Named(name, text) => *name == call.name && call.place.contains(text.as_str()),
+        }
+    }
+}

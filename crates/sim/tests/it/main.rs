@@ -1,0 +1,39 @@
+//! Real kinds and the real executor on the simulated world.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "what a test prepares is there, or the test is wrong"
+)]
+#![expect(
+    clippy::print_stderr,
+    reason = "how many kills there were belongs into a test's output"
+)]
+
+mod drift;
+mod kills;
+mod operator;
+mod pack;
+mod random_sites;
+mod runs;
+mod small;
+#[path = "../stories.rs"]
+mod stories;
+mod whole;
+
+#[test]
+fn no_file_is_forgotten() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it");
+    let listed = include_str!("main.rs");
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let name = entry
+            .unwrap()
+            .file_name()
+            .to_string_lossy()
+            .trim_end_matches(".rs")
+            .to_owned();
+        assert!(
+            name == "main" || listed.contains(&format!("mod {name};")),
+            "{name} is not part of the tests"
+        );
+    }
+}
