@@ -1,0 +1,340 @@
+//! The agent: one conversation over standard input and output.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use openg2p_plan::{Ledger, Observed};
+use openg2p_ports::{Cluster as _, Command, PortError, State as _};
+use openg2p_run::{EventKind, Failure, Memory};
+use openg2p_world::frames::{self, FrameError};
+use openg2p_world::{BundleDirectory, KubernetesApi, StateDirectory, run_process};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
+
+use crate::engine::{self, open_world};
+use crate::paths;
+use crate::preflight::{Wish, check};
+use crate::protocol::{Job, Reply, Request};
+use crate::store::Store;
+
+/// How often the events of a run are looked for. They are a file that the engine appends to; a tenth of a second is below what
+/// a person notices.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Serves one operator until the connection ends.
+pub async fn serve<R, W>(input: &mut R, output: &mut W) -> Result<(), FrameError>
+where
+    R: AsyncRead + Unpin,
+    W: AsyncWrite + Unpin,
+{
+    let mut store = Store::new(paths::BUNDLE);
+    while let Some(request) = frames::receive::<_, Request>(input).await? {
+        let reply = match request {
+            Request::Blob { sha256, size } => {
+                store.receive(&sha256, size, input).await?.map(|()| Reply::Done)
+            }
+            Request::Attach { run, from } => {
+                attach(&run, from, output).await?;
+                Ok(Reply::Closed)
+            }
+            Request::OfferBundle { index } => store.offer(index).map(|blobs| Reply::Wanted { blobs }),
+            Request::CommitBundle => store.commit().map(|()| Reply::Done),
+            other => answer(other).await,
+        };
+        let reply = reply.unwrap_or_else(|error| Reply::Failed(error.into()));
+        frames::send(output, &reply).await?;
+    }
+    Ok(())
+}
+
+async fn ledger() -> Result<Ledger, PortError> {
+    let state = StateDirectory::new(paths::STATE);
+    Memory::read(&state)
+        .await
+        .map(|(ledger, _)| ledger)
+        .map_err(|error| {
+            PortError::new(
+                "ledger::unreadable",
+                "read the ledger",
+                paths::STATE,
+                error.to_string(),
+            )
+        })
+}
+
+fn refused(code: &str, what: &str, list: impl IntoIterator<Item = (String, String)>, hint: &str) -> Reply {
+    let failures = list
+        .into_iter()
+        .map(|(place, why)| Failure {
+            code: code.into(),
+            what: what.into(),
+            place,
+            why,
+            hint: Some(hint.into()),
+        })
+        .collect();
+    Reply::Refused { failures }
+}
+
+fn plan_refused(error: openg2p_plan::PlanError) -> Reply {
+    use openg2p_plan::PlanError;
+    let pairs = |list: Vec<(openg2p_plan::ResourceId, String)>| {
+        list.into_iter()
+            .map(|(id, why)| (id.to_string(), why))
+            .collect::<Vec<_>>()
+    };
+    match error {
+        PlanError::Conflict(list) => refused(
+            "plan::conflict",
+            "plan",
+            pairs(list),
+            "what is not ours is never overwritten; decide by hand, then try again",
+        ),
+        PlanError::Unknown(list) => refused(
+            "plan::unknown",
+            "plan",
+            pairs(list),
+            "make it readable again, then try again; nothing was changed",
+        ),
+        other => refused(
+            "plan::impossible",
+            "plan",
+            [("the site".into(), other.to_string())],
+            "this is a fault of the catalogue: report it",
+        ),
+    }
+}
+
+async fn answer(request: Request) -> Result<Reply, PortError> {
+    Ok(match request {
+        Request::Hello => Reply::Hello {
+            facts: openg2p_world::host_facts()?,
+            site: ledger().await?.site,
+            bundle: BundleDirectory::open(Path::new(paths::BUNDLE))
+                .ok()
+                .map(|bundle| {
+                    use openg2p_ports::Bundle as _;
+                    bundle.digest().to_owned()
+                }),
+        },
+        Request::Check {
+            site,
+            release,
+            bundle_bytes,
+            clock,
+            ports,
+        } => {
+            let world = open_world("this host");
+            let wish = Wish {
+                site: &site,
+                release: &release,
+                bundle_bytes,
+                clock,
+                ports: &ports,
+            };
+            let (failures, warnings) = check(world.host.as_ref(), &wish, &ledger().await?).await?;
+            Reply::Checked { failures, warnings }
+        }
+        Request::Plan {
+            site,
+            node,
+            resources,
+            mut inputs,
+        } => {
+            let world = open_world(&node);
+            let ledger = ledger().await?;
+            inputs.ledger_generation = ledger.generation;
+            let situation = openg2p_run::assess(&world, resources, &ledger).await;
+            match openg2p_plan::towards(&site, inputs, situation.assessed, situation.orphans, Vec::new()) {
+                Ok(plan) => Reply::Planned(Box::new(plan)),
+                Err(error) => plan_refused(error),
+            }
+        }
+        Request::PlanRemoval {
+            node,
+            owners,
+            mut inputs,
+        } => {
+            let world = open_world(&node);
+            let ledger = ledger().await?;
+            inputs.ledger_generation = ledger.generation;
+            let entries = ledger
+                .entries
+                .values()
+                .filter(|entry| owners.as_ref().is_none_or(|owners| owners.contains(&entry.owner)))
+                .cloned()
+                .collect();
+            let observed = openg2p_run::entries_observed(&world, entries).await;
+            let warnings = observed
+                .iter()
+                .filter_map(|(entry, seen, ..)| match seen {
+                    Observed::Unknown(why) => Some(format!("{} cannot be read: {why}", entry.resource)),
+                    _ => None,
+                })
+                .collect();
+            let owners = owners.unwrap_or_else(|| vec![openg2p_plan::Owner::Site]);
+            match openg2p_plan::removal(&ledger, inputs, observed, &owners, warnings) {
+                Ok(plan) => Reply::Planned(Box::new(plan)),
+                Err(error) => plan_refused(error),
+            }
+        }
+        Request::Start(job) => Reply::Started {
+            run: start(&job).await?,
+        },
+        Request::Stop { run } => {
+            let unit = engine::unit(&run);
+            run_process(
+                Command::new("systemctl", ["kill", "--signal=SIGINT", &unit]),
+                "this host",
+            )
+            .await?;
+            Reply::Done
+        }
+        Request::Health { node } => {
+            let cluster = KubernetesApi::new(paths::KUBECONFIG);
+            let workloads = if cluster.reachable().await?.is_some() {
+                crate::status::workloads(&cluster, &ledger().await?).await
+            } else {
+                Vec::new()
+            };
+            let _ = node;
+            Reply::Health { workloads }
+        }
+        Request::Authority => Reply::Text(std::fs::read_to_string(paths::AUTHORITY).map_err(|error| {
+            PortError::new(
+                "pki::authority",
+                "read the authority's certificate",
+                paths::AUTHORITY,
+                error.to_string(),
+            )
+        })?),
+        Request::Forget => {
+            let ledger = ledger().await?;
+            if ledger.entries.is_empty() {
+                forget()?;
+                Reply::Done
+            } else {
+                let left = ledger
+                    .entries
+                    .keys()
+                    .map(|id| (id.to_string(), "the ledger still holds it".to_owned()));
+                refused(
+                    "ledger::not-empty",
+                    "remove the engine's own files",
+                    left,
+                    "run `openg2p destroy` again",
+                )
+            }
+        }
+        Request::Blob { .. }
+        | Request::Attach { .. }
+        | Request::OfferBundle { .. }
+        | Request::CommitBundle => {
+            return Err(PortError::new(
+                "agent::order",
+                "answer",
+                "this host",
+                "that request is answered elsewhere",
+            ));
+        }
+    })
+}
+
+/// Removes the engine's own directory: bundle, apt lists, ledger, journals and programs, this one included.
+fn forget() -> Result<(), PortError> {
+    match std::fs::remove_dir_all(paths::ROOT) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(PortError::new(
+            "host::file",
+            "remove the engine's files",
+            paths::ROOT,
+            error.to_string(),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Starts a run as a transient unit of systemd, which outlives this connection.
+async fn start(job: &Job) -> Result<String, PortError> {
+    let failed = |why: String| PortError::new("run::start", "start the engine", "this host", why);
+    let run = engine::new_id();
+    let state = StateDirectory::new(paths::STATE);
+    let request = serde_json::to_vec(job).map_err(|error| failed(error.to_string()))?;
+    state.replace(&format!("runs/{run}/job.json"), &request).await?;
+    let program = std::env::current_exe().map_err(|error| failed(error.to_string()))?;
+    let unit = engine::unit(&run);
+    let command = Command::new(
+        "systemd-run",
+        [
+            "--quiet".to_owned(),
+            "--collect".into(),
+            format!("--unit={unit}"),
+            format!("--description=openg2p run {run}"),
+            "--property=KillMode=process".into(),
+            "--".into(),
+            program.display().to_string(),
+            "engine".into(),
+            run.clone(),
+        ],
+    );
+    let output = run_process(command, "this host").await?;
+    if output.status == Some(0) {
+        return Ok(run);
+    }
+    Err(failed(output.stderr).hint("systemd must run on this host: `systemctl is-system-running`"))
+}
+
+/// Sends the events of a run as they come, until it ends.
+async fn attach<W: AsyncWrite + Unpin>(run: &str, from: u64, output: &mut W) -> Result<(), FrameError> {
+    let path = Path::new(paths::STATE).join("runs").join(run).join("events");
+    let mut sent = 0_usize;
+    let mut idle = 0_u32;
+    loop {
+        let text = std::fs::read(&path).unwrap_or_default();
+        let whole = text
+            .iter()
+            .rposition(|byte| *byte == b'\n')
+            .map_or(0, |at| at + 1);
+        for line in text
+            .get(sent..whole)
+            .unwrap_or_default()
+            .split(|byte| *byte == b'\n')
+        {
+            let Ok(event) = serde_json::from_slice::<openg2p_run::Event>(line) else {
+                continue;
+            };
+            let last = matches!(event.kind, EventKind::RunFinished { .. });
+            if event.sequence >= from {
+                frames::send(output, &Reply::Event(event)).await?;
+            }
+            if last {
+                return Ok(());
+            }
+        }
+        idle = if whole > sent { 0 } else { idle + 1 };
+        sent = whole.max(sent);
+        // an engine that was killed writes no last event: ask systemd from time to time
+        if idle > 0 && idle.is_multiple_of(20) && !running(run).await && unchanged(&path, sent) {
+            return Ok(());
+        }
+        output.flush().await?;
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+fn unchanged(path: &Path, length: usize) -> bool {
+    std::fs::metadata(path).map_or(true, |metadata| metadata.len() == length as u64)
+}
+
+async fn running(run: &str) -> bool {
+    let unit = engine::unit(run);
+    let command = Command::new("systemctl", ["is-active", "--quiet", &unit]);
+    // when systemd cannot be asked, the run is taken to go on
+    run_process(command, "this host")
+        .await
+        .map_or(true, |output| output.status == Some(0))
+}
+
+/// The world of this host without a bundle, for callers that only look.
+pub fn state() -> Arc<StateDirectory> {
+    Arc::new(StateDirectory::new(paths::STATE))
+}

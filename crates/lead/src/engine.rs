@@ -1,0 +1,226 @@
+//! A run, in a process of its own.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use openg2p_plan::Plan;
+use openg2p_ports::{PortError, State as _, World};
+use openg2p_run::{Event, EventKind, Failure, Memory, RecordError, RunInfo, Sink, execute};
+use openg2p_world::{BundleDirectory, KubernetesApi, LocalHost, StateDirectory, SystemRandom};
+
+use crate::protocol::{Job, Work};
+use crate::{lock, paths};
+
+/// The unit of a run.
+pub fn unit(run: &str) -> String {
+    format!("openg2p-run-{run}.service")
+}
+
+/// A new id, sortable by time.
+pub(crate) fn new_id() -> String {
+    use openg2p_ports::Random as _;
+    let seconds = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs());
+    let mut bytes = [0; 3];
+    SystemRandom.fill(&mut bytes);
+    let tail: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{seconds}-{tail}")
+}
+
+/// The real world of this host.
+pub(crate) fn open_world(node: &str) -> World {
+    let bundle = Arc::new(BundleDirectory::open_or_empty(Path::new(paths::BUNDLE)));
+    World {
+        host: Box::new(LocalHost::new(node, bundle.clone(), paths::APT)),
+        cluster: Box::new(KubernetesApi::new(paths::KUBECONFIG)),
+        bundle: Box::new(openg2p_world::SharedBundle(bundle)),
+        random: Box::new(SystemRandom),
+    }
+}
+
+/// Writes events as JSON lines, one write each.
+struct EventFile {
+    file: Mutex<std::fs::File>,
+    sequence: AtomicU64,
+}
+
+impl EventFile {
+    fn open(run: &str) -> std::io::Result<Self> {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        let path = Path::new(paths::STATE).join("runs").join(run).join("events");
+        let file = std::fs::OpenOptions::new()
+            .append(true)
+            .create(true)
+            .mode(0o600)
+            .open(path)?;
+        Ok(Self {
+            file: Mutex::new(file),
+            sequence: AtomicU64::new(0),
+        })
+    }
+}
+
+impl Sink for EventFile {
+    fn emit(&self, kind: EventKind) {
+        use std::io::Write as _;
+        let time = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0.0, |since| since.as_secs_f64());
+        let mut file = self
+            .file
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let event = Event {
+            sequence: self.sequence.fetch_add(1, Ordering::Relaxed),
+            time,
+            kind,
+        };
+        if let Ok(mut line) = serde_json::to_vec(&event) {
+            line.push(b'\n');
+            // events inform; the journal is what must be written, and a full disk shows there
+            let _ = file.write_all(&line);
+        }
+    }
+}
+
+/// Runs the job of that id to its end and gives the exit code.
+pub async fn run(id: &str) -> u8 {
+    let started = Instant::now();
+    let Ok(events) = EventFile::open(id) else { return 3 };
+    let stop = Arc::new(AtomicBool::new(false));
+    let flag = stop.clone();
+    tokio::spawn(async move {
+        use tokio::signal::unix::{SignalKind, signal};
+        let (Ok(mut interrupt), Ok(mut terminate)) =
+            (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+        else {
+            return;
+        };
+        tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
+        flag.store(true, Ordering::Relaxed);
+    });
+    let finish = |outcome: &str, counts: (usize, usize, usize), error: Option<Failure>, exit: u8| {
+        events.emit(EventKind::RunFinished {
+            outcome: outcome.into(),
+            done: counts.0,
+            failed: counts.1,
+            skipped: counts.2,
+            seconds: started.elapsed().as_secs_f64(),
+            error,
+            exit,
+        });
+        exit
+    };
+    let job = match read_job(id).await {
+        Ok(job) => job,
+        Err(error) => return finish("refused", (0, 0, 0), Some(error.into()), 2),
+    };
+    let _lock = match lock::take(Path::new(paths::STATE), id) {
+        Ok(lock) => lock,
+        Err(error) => return finish("refused", (0, 0, 0), Some(error.into()), 2),
+    };
+    match job.work {
+        Work::Perform { command, plan } => {
+            match perform(id, &command, &job.node, &plan, &events, &stop).await {
+                Ok(finished) => {
+                    let counts = (finished.done, finished.failed.len(), finished.skipped);
+                    let first = finished.failed.into_iter().next().map(|(_, failure)| failure);
+                    let (outcome, exit) = match (&first, finished.stopped) {
+                        (Some(_), _) => ("failed", 3),
+                        (None, true) => ("stopped", 3),
+                        (None, false) => ("done", 0),
+                    };
+                    finish(outcome, counts, first, exit)
+                }
+                Err(failure) => finish("refused", (0, 0, 0), Some(failure), 2),
+            }
+        }
+        Work::Verify {
+            environment,
+            domain,
+            edge,
+            beneficiaries,
+            deadline,
+        } => {
+            let request = crate::verify::Wish {
+                environment,
+                domain,
+                edge,
+                beneficiaries,
+                deadline,
+            };
+            match crate::verify::run(&job.node, &request, &events).await {
+                Ok(true) => finish("done", (1, 0, 0), None, 0),
+                Ok(false) => finish("failed", (0, 1, 0), None, 3),
+                Err(error) => finish("failed", (0, 1, 0), Some(error.into()), 3),
+            }
+        }
+    }
+}
+
+async fn read_job(id: &str) -> Result<Job, PortError> {
+    let failed = |why: String| PortError::new("run::job", "read the run's job", id, why);
+    let bytes = StateDirectory::new(paths::STATE)
+        .read(&format!("runs/{id}/job.json"))
+        .await?;
+    let bytes = bytes.ok_or_else(|| failed("it is not there".into()))?;
+    serde_json::from_slice(&bytes).map_err(|error| failed(error.to_string()))
+}
+
+async fn perform(
+    id: &str,
+    command: &str,
+    node: &str,
+    plan: &Plan,
+    events: &EventFile,
+    stop: &AtomicBool,
+) -> Result<openg2p_run::Finished, Failure> {
+    let state = Arc::new(StateDirectory::new(paths::STATE));
+    let info = RunInfo {
+        id: id.into(),
+        command: command.into(),
+    };
+    let record = |error: RecordError| Failure {
+        code: match error {
+            RecordError::OtherSite(..) => "ledger::other-site".into(),
+            RecordError::Lost(..) => "ledger::lost".into(),
+            RecordError::Storage(_) => "ledger::storage".into(),
+        },
+        what: "open the ledger".into(),
+        place: node.into(),
+        why: error.to_string(),
+        hint: Some("restore the ledger from a backup; without it nothing is changed".into()),
+    };
+    let (memory, torn) = Memory::open(state, info).await.map_err(record)?;
+    for text in torn {
+        events.emit(EventKind::Warning {
+            text: format!("a generation of the ledger was damaged and passed over: {text}"),
+        });
+    }
+    let generation = memory.ledger().await.generation;
+    if generation != plan.inputs.ledger_generation {
+        return Err(Failure {
+            code: "plan::moved".into(),
+            what: "perform the plan".into(),
+            place: node.into(),
+            why: format!(
+                "it was made from generation {} of the ledger, which is at {generation} now: another run came between",
+                plan.inputs.ledger_generation
+            ),
+            hint: Some("make a new plan".into()),
+        });
+    }
+    memory.claim(&plan.site).await.map_err(record)?;
+    events.emit(EventKind::RunStarted {
+        run: id.into(),
+        command: command.into(),
+        steps: plan.steps.len(),
+        unchanged: plan.unchanged,
+        estimate: plan.critical_path(),
+    });
+    let world = open_world(node);
+    Ok(execute(&world, &memory, plan, events, stop).await)
+}

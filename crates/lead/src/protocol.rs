@@ -1,0 +1,197 @@
+//! What the operator's program and the agent say to each other. Both are the same program of the same version: the agent's file
+//! bears its digest in its name.
+
+use openg2p_plan::{Inputs, Owner, Plan, Resource};
+use openg2p_ports::HostFacts;
+use openg2p_run::{Event, Failure};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// From the operator.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", rename_all_fields = "camelCase")]
+pub enum Request {
+    /// Who are you?
+    Hello,
+    /// Could this host take the site? Looks only.
+    Check {
+        /// The site's name.
+        site: String,
+        /// Debian release that the bundle's packages are for.
+        release: String,
+        /// Bytes of the bundle.
+        bundle_bytes: u64,
+        /// The operator's clock, seconds since 1970.
+        clock: i64,
+        /// TCP ports that must be free before a first installation, and what for.
+        ports: Vec<(u16, String)>,
+    },
+    /// Which blobs of this index are missing?
+    OfferBundle {
+        /// The text of `bundle.json`.
+        index: String,
+    },
+    /// A blob follows in data frames.
+    Blob {
+        /// Its SHA-256.
+        sha256: String,
+        /// Its length in bytes.
+        size: u64,
+    },
+    /// All blobs were sent: use the offered bundle from now on.
+    CommitBundle,
+    /// What would be done?
+    Plan {
+        /// The site's name.
+        site: String,
+        /// The node's name.
+        node: String,
+        /// What should be.
+        resources: Vec<Resource>,
+        /// What the plan is made from; the ledger's generation is filled in here.
+        inputs: Inputs,
+    },
+    /// What would a removal do?
+    PlanRemoval {
+        /// The node's name.
+        node: String,
+        /// Whose things.
+        owners: Option<Vec<Owner>>,
+        /// What the plan is made from.
+        inputs: Inputs,
+    },
+    /// Run this.
+    Start(Job),
+    /// Send the events of a run.
+    Attach {
+        /// Its id.
+        run: String,
+        /// First sequence number wanted.
+        from: u64,
+    },
+    /// Stop a run after the steps that have begun.
+    Stop {
+        /// Its id.
+        run: String,
+    },
+    /// How are the workloads?
+    Health {
+        /// The node's name.
+        node: String,
+    },
+    /// The authority's certificate.
+    Authority,
+    /// Remove the engine's own files. Refused while the ledger holds anything.
+    Forget,
+}
+
+/// What a run does.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Job {
+    /// The site's name.
+    pub site: String,
+    /// The node's name.
+    pub node: String,
+    /// What.
+    pub work: Work,
+}
+
+/// The work of a run.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", rename_all_fields = "camelCase")]
+pub enum Work {
+    /// Perform a plan.
+    Perform {
+        /// `apply` or `destroy`.
+        command: String,
+        /// The plan.
+        plan: Box<Plan>,
+    },
+    /// Prove that an environment pays.
+    Verify {
+        /// The environment.
+        environment: String,
+        /// The site's domain.
+        domain: String,
+        /// The edge's address.
+        edge: std::net::IpAddr,
+        /// How many beneficiaries.
+        beneficiaries: u32,
+        /// Seconds until a payment must be back.
+        deadline: u64,
+    },
+}
+
+/// From the agent.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", rename_all_fields = "camelCase")]
+pub enum Reply {
+    /// The host.
+    Hello {
+        /// What the machine is like.
+        facts: HostFacts,
+        /// The site that it belongs to, empty for none.
+        site: String,
+        /// Digest of the bundle that lies there.
+        bundle: Option<String>,
+    },
+    /// Everything that stands in the way, and what a person should know.
+    Checked {
+        /// What stands in the way.
+        failures: Vec<Failure>,
+        /// What a person should know.
+        warnings: Vec<String>,
+    },
+    /// These blobs are missing.
+    Wanted {
+        /// Their SHA-256.
+        blobs: Vec<String>,
+    },
+    /// Done.
+    Done,
+    /// The plan.
+    Planned(Box<Plan>),
+    /// The run's id.
+    Started {
+        /// Its id.
+        run: String,
+    },
+    /// Something happened in the run.
+    Event(Event),
+    /// No more events.
+    Closed,
+    /// Workloads with their state.
+    Health {
+        /// One per workload.
+        workloads: Vec<Workload>,
+    },
+    /// A text.
+    Text(String),
+    /// It failed.
+    Failed(Failure),
+    /// It is refused: nothing was changed.
+    Refused {
+        /// All reasons.
+        failures: Vec<Failure>,
+    },
+}
+
+/// One workload's state.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Workload {
+    /// Owner in words.
+    pub owner: String,
+    /// Component or part.
+    pub part: String,
+    /// e.g. `Deployment dev/spar-mapper`.
+    pub object: String,
+    /// `ready`, `waiting`, `stuck`, `absent`, `unknown`.
+    pub state: String,
+    /// The cause in words.
+    pub why: String,
+}
+
+/// A value for [`openg2p_run::EventKind::Result`].
+pub type ResultValue = Value;
