@@ -1,0 +1,229 @@
+//! What can be typed: the options that every command takes, and one variant per verb.
+
+use std::convert::Infallible;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+
+use crate::commands;
+
+/// Turn a bare Debian host into an OpenG2P site, described by one file
+///
+/// The usual way: `openg2p init` writes a site file, `openg2p check` finds its mistakes, `openg2p plan` shows every
+/// change, `openg2p apply` makes exactly these changes, `openg2p verify` proves that a payment goes through.
+///
+/// Exit codes: 0 done or nothing to do; 1 bad input, nothing was changed; 2 refused, nothing was changed; 3 failed,
+/// the next apply goes on; 4 needs a person.
+#[derive(Debug, Parser)]
+#[command(
+    name = "openg2p",
+    version,
+    disable_help_subcommand = true,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    max_term_width = 100
+)]
+pub struct Cli {
+    /// Options that every command takes.
+    #[command(flatten)]
+    pub global: GlobalArgs,
+    /// The verb.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options that every command takes.
+#[derive(Clone, Debug, Args)]
+pub struct GlobalArgs {
+    /// Site file
+    #[arg(
+        short,
+        long,
+        global = true,
+        value_name = "FILE",
+        default_value = "site.yaml",
+        help_heading = "Global options"
+    )]
+    pub file: PathBuf,
+    /// `json` for machine-readable results, `text` for people, or a file to write
+    ///
+    /// With `json`, results and errors are JSON on standard output. A file is taken by the commands that write one
+    /// (`init`, `plan`, `trust`). May be given twice, once for each.
+    #[arg(short, long, global = true, value_name = "FORMAT|FILE", action = ArgAction::Append, help_heading = "Global options")]
+    pub output: Vec<Output>,
+    /// When to use colours; they are off when `NO_COLOR` is set
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        value_name = "WHEN",
+        default_value_t,
+        help_heading = "Global options"
+    )]
+    pub color: ColorWhen,
+    /// Say nothing but results and errors
+    #[arg(
+        short,
+        long,
+        global = true,
+        conflicts_with = "verbose",
+        help_heading = "Global options"
+    )]
+    pub quiet: bool,
+    /// Say more
+    #[arg(short, long, global = true, help_heading = "Global options")]
+    pub verbose: bool,
+}
+
+impl Default for GlobalArgs {
+    fn default() -> Self {
+        Self {
+            file: PathBuf::from("site.yaml"),
+            output: Vec::new(),
+            color: ColorWhen::default(),
+            quiet: false,
+            verbose: false,
+        }
+    }
+}
+
+impl GlobalArgs {
+    /// How results are written to standard output.
+    pub fn format(&self) -> Format {
+        let json = self.output.iter().rev().find_map(|output| match output {
+            Output::Text => Some(Format::Text),
+            Output::Json => Some(Format::Json),
+            Output::File(_) => None,
+        });
+        json.unwrap_or_default()
+    }
+
+    /// The file named by `-o FILE`, for the commands that write one.
+    pub fn output_file(&self) -> Option<&Path> {
+        self.output.iter().rev().find_map(|output| match output {
+            Output::File(path) => Some(path.as_path()),
+            _ => None,
+        })
+    }
+}
+
+/// One value of `-o`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+    /// To this file; a file that is really called `json` is written `./json`.
+    File(PathBuf),
+}
+
+impl FromStr for Output {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(match text {
+            "text" => Self::Text,
+            "json" => Self::Json,
+            path => Self::File(PathBuf::from(path)),
+        })
+    }
+}
+
+/// How results are written to standard output.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// When colours are used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum ColorWhen {
+    /// On a terminal, unless `NO_COLOR` is set
+    #[default]
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// The verbs, one file each under `commands`.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Write a first site file
+    Init(commands::init::InitArgs),
+    /// Find every mistake in the site file
+    Check(commands::check::CheckArgs),
+    /// Show the site file as it is understood
+    Show(commands::show::ShowArgs),
+    /// Make, check and list bundles: everything an installation needs, by digest
+    Bundle(commands::bundle::BundleCommand),
+    /// Show every change that apply would make
+    Plan(commands::plan::PlanArgs),
+    /// Make the site what its file says
+    Apply(commands::apply::ApplyArgs),
+    /// Tell whether the site is what its file says, and why not
+    Status(commands::status::StatusArgs),
+    /// Prove that an environment pays: link, resolve, disburse, reconcile
+    Verify(commands::verify::VerifyArgs),
+    /// Remove an environment, or the whole site
+    Destroy(commands::destroy::DestroyArgs),
+    /// Watch a run that goes on without you
+    Attach(commands::attach::AttachArgs),
+    /// Print the site's own certificate authority, for devices to trust
+    Trust(commands::trust::TrustArgs),
+    /// Speak frames on standard input and output (the program starts this on the lead node)
+    #[command(hide = true)]
+    Agent(commands::lead_side::AgentArgs),
+    /// Perform a run (the program starts this on the lead node)
+    #[command(hide = true)]
+    Engine(commands::lead_side::EngineArgs),
+}
+
+impl Command {
+    /// Whether `-o FILE` names the file that this command writes.
+    pub fn writes_a_file(&self) -> bool {
+        matches!(self, Self::Init(_) | Self::Plan(_) | Self::Trust(_))
+    }
+}
+
+/// Whether arguments that clap refused ask for JSON, so that the refusal is JSON too.
+pub fn asks_for_json(arguments: &[OsString]) -> bool {
+    let arguments: Vec<_> = arguments
+        .iter()
+        .map(|argument| argument.to_string_lossy())
+        .collect();
+    let joined = arguments
+        .iter()
+        .any(|argument| matches!(&**argument, "-ojson" | "-o=json" | "--output=json"));
+    joined
+        || arguments
+            .windows(2)
+            .any(|pair| matches!(&*pair[0], "-o" | "--output") && pair[1] == "json")
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_clap_tree_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn format_and_file_may_both_be_given() {
+        let cli = Cli::try_parse_from(["openg2p", "check", "-o", "plan.json", "-o", "json"]).unwrap();
+        assert_eq!(cli.global.format(), Format::Json);
+        assert_eq!(cli.global.output_file(), Some(Path::new("plan.json")));
+    }
+}

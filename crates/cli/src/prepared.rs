@@ -1,0 +1,131 @@
+//! A site file with its bundle, composed: where `plan`, `apply` and `status` start.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use openg2p_bundle::index::{Index, Kind};
+use openg2p_compose::{ComposeError, Inputs as ComposeInputs, compose};
+use openg2p_plan::{Fingerprint, Inputs, Resource};
+use openg2p_ports::Bundle as _;
+use openg2p_spec::Site;
+use openg2p_world::BundleDirectory;
+
+use crate::commands::Context;
+use crate::error::CliError;
+
+/// How the lead node is reached.
+#[derive(Clone, Debug, Args)]
+pub struct LeadArgs {
+    /// Private key for SSH; without it your agent and SSH configuration decide
+    #[arg(long, value_name = "FILE", env = "OPENG2P_IDENTITY")]
+    pub identity: Option<PathBuf>,
+}
+
+/// Where the bundle is.
+#[derive(Clone, Debug, Args)]
+pub struct BundleArgs {
+    /// Directory of the bundle
+    #[arg(
+        long,
+        value_name = "DIRECTORY",
+        env = "OPENG2P_BUNDLE",
+        default_value = "bundle"
+    )]
+    pub bundle: PathBuf,
+}
+
+/// A composed site.
+pub struct Prepared {
+    /// The resolved site.
+    pub site: Site,
+    /// Everything that it should be.
+    pub resources: Vec<Resource>,
+    /// What a plan for it is made from.
+    pub inputs: Inputs,
+    /// The bundle's index.
+    pub index: Index,
+    /// Its text.
+    pub index_text: String,
+    /// Where it lies.
+    pub bundle: PathBuf,
+}
+
+/// What a plan of this site and bundle is made from.
+pub(crate) fn inputs(site: &Site, bundle: &str) -> Inputs {
+    Inputs {
+        site: Fingerprint::of(&serde_json::to_value(site).unwrap_or_default()),
+        bundle: bundle.into(),
+        ledger_generation: 0,
+        engine: env!("CARGO_PKG_VERSION").into(),
+    }
+}
+
+/// Reads the site file alone.
+pub(crate) fn site(context: &Context<'_>) -> Result<Site, CliError> {
+    let loaded = crate::commands::site::load_file(&context.global.file)?;
+    crate::commands::site::tell_warnings(&loaded, context.printer);
+    Ok(loaded.site)
+}
+
+/// Reads site file and bundle and composes what should be. Looks at nothing else.
+pub(crate) fn prepare(context: &Context<'_>, bundle: &Path) -> Result<Prepared, CliError> {
+    let site = site(context)?;
+    let catalog = crate::commands::site::catalog()?;
+    let directory = BundleDirectory::open(bundle).map_err(|error| {
+        let mut error = CliError::from(error);
+        error.kind = crate::error::ErrorKind::BadInput;
+        error
+    })?;
+    let mut charts = BTreeMap::new();
+    for member in directory.index().of_kind(Kind::Chart) {
+        charts.insert(member.name.clone(), directory.read(member.sha256.as_str())?);
+    }
+    let composed = compose(&ComposeInputs {
+        site: &site,
+        catalog: &catalog,
+        members: directory.members(),
+        charts: &charts,
+    });
+    let resources = composed.map_err(|errors| composing(&errors))?;
+    let path = bundle.join(openg2p_bundle::index::INDEX_FILE);
+    let index_text = std::fs::read_to_string(&path).map_err(|error| {
+        CliError::bad_input("bundle::unreadable", "the bundle's index cannot be read")
+            .at(path.display())
+            .because(error)
+    })?;
+    Ok(Prepared {
+        inputs: inputs(&site, directory.digest()),
+        index: directory.index().clone(),
+        index_text,
+        bundle: bundle.into(),
+        resources,
+        site,
+    })
+}
+
+fn composing(errors: &[ComposeError]) -> CliError {
+    let first = errors.first().map(ToString::to_string).unwrap_or_default();
+    let code = first.split(": ").next().unwrap_or("site::compose").to_owned();
+    let mut error = CliError::bad_input(code, "this site cannot be made from this bundle");
+    error.why = errors.iter().map(ToString::to_string).collect();
+    let missing = errors
+        .iter()
+        .any(|error| matches!(error, ComposeError::Missing { .. }));
+    if missing {
+        error.hint("make a bundle for this version: `openg2p bundle create`")
+    } else {
+        error
+    }
+}
+
+/// Bytes of all blobs of an index, each counted once.
+pub(crate) fn bundle_bytes(index: &Index) -> u64 {
+    let blobs: BTreeMap<&str, u64> = index
+        .members
+        .iter()
+        .flat_map(|member| &member.blobs)
+        .map(|blob| (blob.sha256.as_str(), blob.size))
+        .collect();
+    blobs.values().sum()
+}
