@@ -1,0 +1,75 @@
+# Chores. Every one is a thin call of `cargo xtask`; bare `make` lists them.
+
+SHELL := /bin/bash
+# A fresh clone on the same machine stays warm: nothing that is built lies in the checkout.
+export OPENG2P_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/openg2p
+export CARGO_TARGET_DIR ?= $(OPENG2P_CACHE)/target
+# Where their installers put them, for shells that were not started anew since.
+export PATH := $(PATH):$(HOME)/.cargo/bin:/usr/local/go/bin
+
+XTASK = cargo xtask
+
+.DEFAULT_GOAL := help
+.PHONY: help try test bench-box lint unit slice fmt docs lab lab-list lab-down clean-cache needs
+
+help: ## List the chores
+	@echo 'make CHORE'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+try: needs ## From this machine to a box that pays (cold 30 to 40 min, warm 5 min); needs root
+	@$(XTASK) try
+
+test: needs ## Every check, with a real installation; its last line is `N passed, N failed`; needs root
+	@$(XTASK) test
+
+bench-box: needs ## Install a box and print each figure beside its target; needs root
+	@$(XTASK) bench-box
+
+lint: needs ## Formatting and clippy
+	@$(XTASK) test lint
+
+unit: needs ## Formatting, clippy, tests, documentation, charts: no host
+	@$(XTASK) test unit
+
+slice: needs ## The installation on a throw-away host alone, with its checks; needs root
+	@$(XTASK) test slice
+
+fmt: needs ## Format all Rust
+	@cargo fmt --all
+
+docs: needs ## Documentation of all crates
+	@cargo doc --workspace --no-deps
+
+lab: needs ## Start a bare throw-away host named dev; needs root
+	@$(XTASK) lab up
+
+lab-list: needs ## List throw-away hosts
+	@$(XTASK) lab list
+
+lab-down: needs ## Remove the host of `make try`, or that of LAB=NAME; needs root
+	@$(XTASK) lab down --name $(or $(LAB),try)
+
+clean-cache: needs ## Tell what the caches hold; CLEAN=--yes removes it
+	@$(XTASK) clean-cache $(CLEAN)
+
+# cargo would be the first thing to be missed, in the words of a shell. What else is missing, xtask names all at once.
+needs:
+	@missing=; \
+	if ! command -v cargo >/dev/null; then \
+	  missing=1; \
+	  echo 'missing: cargo (Rust 1.95 or newer)' >&2; \
+	  echo '  Debian 13: apt-get install rustup && rustup default stable' >&2; \
+	  echo '  elsewhere: https://rustup.rs' >&2; \
+	fi; \
+	if ! command -v cc >/dev/null; then \
+	  missing=1; \
+	  echo 'missing: cc, which Rust links with' >&2; \
+	  echo '  Debian: apt-get install gcc libc6-dev' >&2; \
+	fi; \
+	if ! command -v go >/dev/null; then \
+	  missing=1; \
+	  echo 'missing: go (1.21 or newer; it fetches the version that it needs)' >&2; \
+	  echo '  Debian 13: apt-get install golang-go' >&2; \
+	  echo '  elsewhere: https://go.dev/doc/install, then put its bin on PATH' >&2; \
+	fi; \
+	if [ -n "$$missing" ]; then echo 'nothing was done; install what is missing, then run make again' >&2; exit 1; fi

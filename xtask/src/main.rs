@@ -1,0 +1,73 @@
+//! Chores. `cargo xtask` alone lists them.
+
+mod bench_box;
+mod clean;
+mod durations;
+mod interrupt;
+mod lab;
+mod lab_test;
+mod machine;
+mod printer;
+mod product;
+mod runner;
+mod snapshot;
+mod test;
+mod try_box;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser, Subcommand};
+
+use openg2p_lab::Store;
+use printer::Printer;
+
+/// Chores of the project
+#[derive(Debug, Parser)]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    disable_help_subcommand = true
+)]
+struct Arguments {
+    #[command(subcommand)]
+    chore: Option<Chore>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Chore {
+    /// From this machine to a box that pays: host, builds, apply, verify
+    Try(try_box::Arguments),
+    /// Every check; the last line counts them
+    Test(test::Arguments),
+    /// Measure a box against its targets
+    BenchBox,
+    /// Throw-away Debian hosts on this machine
+    Lab(lab::Arguments),
+    /// Remove what builds keep outside of the checkout
+    CleanCache(clean::Arguments),
+}
+
+fn with_store(chore: Chore, printer: &Printer) -> anyhow::Result<ExitCode> {
+    let store = Store::new(lab::cache()?);
+    match chore {
+        Chore::Try(arguments) => try_box::run(&arguments, &store, printer),
+        Chore::Test(arguments) => Ok(test::run(&arguments, &store, printer)),
+        Chore::BenchBox => bench_box::run(&store, printer),
+        Chore::CleanCache(arguments) => clean::run(&arguments, &store, printer),
+        Chore::Lab(arguments) => lab::run(arguments, printer),
+    }
+}
+
+fn main() -> ExitCode {
+    let printer = Printer::new();
+    let result = if let Some(chore) = Arguments::parse().chore {
+        with_store(chore, &printer)
+    } else {
+        printer.data(&Arguments::command().render_help().to_string());
+        Ok(ExitCode::SUCCESS)
+    };
+    result.unwrap_or_else(|error| {
+        printer.error(&error);
+        ExitCode::FAILURE
+    })
+}

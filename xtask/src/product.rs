@@ -1,0 +1,244 @@
+//! The product as people have it: its binary, a bundle and a site file, called from outside.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use openg2p_lab::{CgroupLayout, Facts, HostState, LabSpec, LabState, Release, Store};
+use serde_json::json;
+
+use crate::runner::{Ran, Runner};
+
+/// Names of steps whose durations are remembered.
+pub(crate) const BUNDLE_STEP: &str = "fill the bundle";
+/// The step before it.
+pub(crate) const BUILD_STEP: &str = "build openg2p";
+/// The only host of the labs here.
+pub(crate) const HOST: &str = "box1";
+/// The domain of the sites here; `.test` is reserved and never resolved.
+pub(crate) const DOMAIN: &str = "g2p.test";
+
+/// Guesses for a machine that never did it, with two cores.
+const BUILD_GUESS: Duration = Duration::from_mins(5);
+const BUNDLE_GUESS: Duration = Duration::from_mins(25);
+
+/// The checkout that this program belongs to.
+pub(crate) fn checkout() -> anyhow::Result<PathBuf> {
+    // Cargo tells where it runs us from; several checkouts share one target folder.
+    let own = env::var_os("CARGO_MANIFEST_DIR")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
+    let root = own.parent().context("xtask has no parent folder")?;
+    ensure!(
+        root.join("Cargo.lock").exists(),
+        "{} is no checkout any more; run this from one",
+        root.display()
+    );
+    Ok(root.to_owned())
+}
+
+/// `cargo`, in the checkout.
+pub(crate) fn cargo(checkout: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(arguments).current_dir(checkout);
+    command
+}
+
+/// Makes `openg2p` and puts it into `directory`, where no later build changes it.
+pub(crate) fn build(runner: &Runner<'_>, checkout: &Path, directory: &Path) -> anyhow::Result<PathBuf> {
+    let command = cargo(
+        checkout,
+        &[
+            "build",
+            "--package",
+            "openg2p",
+            "--message-format",
+            "json-render-diagnostics",
+        ],
+    );
+    let ran = runner.step(BUILD_STEP, BUILD_GUESS, || {
+        let ran = runner.run("build", command)?;
+        ran.expect(0)?;
+        Ok(ran)
+    })?;
+    let built = executable(&ran.stdout).context("cargo did not say where it put openg2p")?;
+    fs::create_dir_all(directory)?;
+    let own = directory.join("openg2p");
+    let fresh = directory.join("openg2p.new");
+    fs::copy(&built, &fresh).with_context(|| format!("copying {}", built.display()))?;
+    fs::rename(&fresh, &own)?;
+    Ok(own)
+}
+
+/// The program among cargo's messages.
+fn executable(messages: &str) -> Option<PathBuf> {
+    let messages = messages
+        .lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    messages
+        .filter(|message| message["target"]["name"] == "openg2p")
+        .filter_map(|message| message["executable"].as_str().map(PathBuf::from))
+        .next_back()
+}
+
+/// Fills the bundle of this name, made from this checkout.
+pub(crate) fn fill_bundle(
+    runner: &Runner<'_>,
+    checkout: &Path,
+    binary: &Path,
+    bundle: &Path,
+    shown: bool,
+) -> anyhow::Result<Ran> {
+    let mut command = Command::new(binary);
+    // What Debian serves moves with every security update: a fresh machine takes what is there today.
+    command
+        .args(["bundle", "create", "--accept-moved", "--bundle"])
+        .arg(bundle)
+        .current_dir(checkout);
+    runner.step(BUNDLE_STEP, BUNDLE_GUESS, || {
+        let ran = if shown {
+            runner.show("bundle-create", command)?
+        } else {
+            runner.run("bundle-create", command)?
+        };
+        ran.expect(0)?;
+        Ok(ran)
+    })
+}
+
+/// Where the bundle for the labs of this name is.
+pub(crate) fn bundle_directory(cache: &Path, lab: &str) -> PathBuf {
+    cache.join("bundles").join(lab)
+}
+
+/// A lab with one bare host.
+pub(crate) fn lab_up(runner: &Runner<'_>, store: &Store, name: &str) -> anyhow::Result<LabState> {
+    let spec = LabSpec {
+        name: name.into(),
+        release: Release::default(),
+        hosts: vec![HOST.into()],
+    };
+    let lab = openg2p_lab::up(store, &spec, runner.printer)?;
+    let host = lab.host(None)?;
+    runner.printer.say(&format!(
+        "         {} is a bare Debian host at {}",
+        host.name, host.address
+    ));
+    Ok(lab)
+}
+
+/// The site file for a lab on this machine.
+pub(crate) fn site_file(lab: &LabState) -> anyhow::Result<String> {
+    let facts = Facts::detect(CgroupLayout::detect()?.version);
+    let mut overrides = openg2p_lab::host_overrides(facts);
+    // A host sees the machine's disk as its own. The kubelet's thresholds are shares of it: on a large disk with tens of gigabytes
+    // free it would refuse pods, and remove images that nothing can fetch again.
+    if overrides["kubelet"].is_null() {
+        overrides["kubelet"] = json!({});
+    }
+    overrides["kubelet"]["evictionHard"] =
+        json!({"memory.available": "100Mi", "nodefs.available": "1Gi", "imagefs.available": "1Gi"});
+    overrides["kubelet"]["imageGCHighThresholdPercent"] = json!(100);
+    Ok(openg2p_lab::site_file(lab, DOMAIN, &overrides))
+}
+
+/// One site and how it is reached.
+pub(crate) struct Site {
+    /// The program.
+    pub(crate) binary: PathBuf,
+    /// The bundle.
+    pub(crate) bundle: PathBuf,
+    /// Folder of the site file.
+    pub(crate) directory: PathBuf,
+    /// The lab below it.
+    pub(crate) lab: LabState,
+}
+
+impl Site {
+    /// `openg2p` with these arguments.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(&self.binary);
+        command
+            .args(arguments)
+            .current_dir(&self.directory)
+            .env("OPENG2P_IDENTITY", &self.lab.ssh_key)
+            .env("OPENG2P_BUNDLE", &self.bundle);
+        command
+    }
+
+    /// The lead node.
+    pub(crate) fn host(&self) -> anyhow::Result<&HostState> {
+        Ok(self.lab.host(None)?)
+    }
+
+    /// Runs a shell script on the host and gives what it prints.
+    pub(crate) fn on_host(&self, script: &str) -> anyhow::Result<String> {
+        let output = self
+            .lab
+            .ssh_command(self.host()?)
+            .arg(script)
+            .stdin(Stdio::null())
+            .output()
+            .context("ssh could not be started")?;
+        ensure!(
+            output.status.success(),
+            "on the host, `{script}` ended with {}: {}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// `kubectl` on the host.
+    pub(crate) fn kubectl(&self, arguments: &str) -> anyhow::Result<String> {
+        self.on_host(&format!(
+            // its cache would otherwise stay in root's home, and look like something that the product left
+            "kubectl --kubeconfig /etc/kubernetes/admin.conf --cache-dir /run/kubectl-cache {arguments}"
+        ))
+    }
+
+    /// Host names that the edge serves.
+    pub(crate) fn host_names(&self) -> anyhow::Result<Vec<String>> {
+        let files = self.on_host("ls /etc/openg2p/nginx/sites")?;
+        let names = files.lines().filter_map(|line| line.trim().strip_suffix(".conf"));
+        Ok(names.map(ToOwned::to_owned).collect())
+    }
+
+    /// The ledger's generation and the number of entries per owner.
+    pub(crate) fn ledger(&self) -> anyhow::Result<(u64, BTreeMap<String, usize>)> {
+        let text = self.on_host("cd /var/lib/openg2p/state/ledger && cat \"$(ls | tail -n 1)\"")?;
+        // Its last line is a digest of those before it.
+        let mut values = serde_json::Deserializer::from_str(&text).into_iter::<serde_json::Value>();
+        let ledger = values.next().context("the ledger is empty")??;
+        let generation = ledger["generation"]
+            .as_u64()
+            .context("the ledger has no generation")?;
+        let mut owners = BTreeMap::new();
+        for entry in ledger["entries"].as_object().into_iter().flatten() {
+            *owners.entry(entry.1["owner"].to_string()).or_default() += 1;
+        }
+        Ok((generation, owners))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_program_is_found_among_messages() {
+        let messages = concat!(
+            r#"{"reason":"compiler-artifact","target":{"name":"serde"},"executable":null}"#,
+            "\n",
+            r#"{"reason":"compiler-artifact","target":{"name":"openg2p"},"executable":null}"#,
+            "\n",
+            r#"{"reason":"compiler-artifact","target":{"name":"openg2p"},"executable":"/t/debug/openg2p"}"#,
+            "\n",
+            r#"{"reason":"build-finished","success":true}"#,
+        );
+        assert_eq!(executable(messages), Some(PathBuf::from("/t/debug/openg2p")));
+    }
+}

@@ -1,0 +1,223 @@
+//! The checks that need no host: formatting, clippy, tests, documentation, charts.
+
+use std::env;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::ensure;
+
+use super::tally::Tally;
+use crate::product::cargo;
+use crate::runner::{Ran, Runner};
+
+/// What stands before the counts of a test binary.
+const RESULT: &str = "test result: ";
+
+/// Formatting and clippy.
+pub(crate) fn lint(runner: &Runner<'_>, tally: &Tally<'_>, checkout: &Path) {
+    format(runner, tally, checkout);
+    clippy(runner, tally, checkout);
+}
+
+/// All Rust is formatted.
+pub(crate) fn format(runner: &Runner<'_>, tally: &Tally<'_>, checkout: &Path) {
+    // Names of files only: the difference is a matter of `make fmt`.
+    let command = cargo(checkout, &["fmt", "--all", "--check", "--", "-l"]);
+    let ran = runner.run("format", command);
+    tally.check(
+        "formatting (`make fmt` does it)",
+        ran.and_then(|ran| ran.expect(0).map(drop)),
+    );
+}
+
+/// Clippy has nothing to say.
+pub(crate) fn clippy(runner: &Runner<'_>, tally: &Tally<'_>, checkout: &Path) {
+    let command = cargo(
+        checkout,
+        &[
+            "clippy",
+            "--quiet",
+            "--workspace",
+            "--all-targets",
+            "--keep-going",
+            "--",
+            "-D",
+            "warnings",
+        ],
+    );
+    let ran = runner.step("clippy", Duration::from_mins(6), || {
+        let ran = runner.run("clippy", command)?;
+        ran.expect(0)?;
+        Ok(())
+    });
+    tally.check("clippy, warnings denied", ran);
+}
+
+/// Tests, documentation, charts.
+pub(crate) fn unit(runner: &Runner<'_>, tally: &Tally<'_>, checkout: &Path) {
+    tests(runner, tally, checkout);
+    let mut command = cargo(
+        checkout,
+        &["doc", "--quiet", "--workspace", "--no-deps", "--keep-going"],
+    );
+    command.env("RUSTDOCFLAGS", "-D warnings");
+    let ran = runner.step("documentation", Duration::from_mins(1), || {
+        let ran = runner.run("doc", command)?;
+        ran.expect(0)?;
+        Ok(())
+    });
+    tally.check("documentation, warnings denied", ran);
+    charts(runner, tally, checkout);
+}
+
+fn tests(runner: &Runner<'_>, tally: &Tally<'_>, checkout: &Path) {
+    if runner.interrupt.wished() {
+        return;
+    }
+    let command = cargo(checkout, &["test", "--workspace", "--no-fail-fast"]);
+    let ran = runner.step("tests of the workspace", Duration::from_mins(10), || {
+        runner.run("tests", command)
+    });
+    let Some(ran) = tally.needed("tests of the workspace ran", ran) else {
+        return;
+    };
+    let (passed, failed) = count(&ran.stdout);
+    tally.add("tests of the workspace", passed, failed);
+    if failed > 0 {
+        runner.printer.say(&failures(&ran.stdout));
+    } else if ran.code != Some(0) {
+        // A crate that does not compile has no results.
+        tally.check("tests of the workspace compile", ran.expect(0).map(drop));
+    }
+}
+
+/// Passed and failed, over all test binaries.
+fn count(output: &str) -> (usize, usize) {
+    let results = output.lines().filter_map(|line| line.trim().strip_prefix(RESULT));
+    results.fold((0, 0), |(passed, failed), line| {
+        let number = |word: &str| {
+            let part = line.split(['.', ';']).find(|part| part.trim().ends_with(word));
+            part.and_then(|part| part.split_whitespace().next()?.parse().ok())
+                .unwrap_or(0)
+        };
+        (passed + number("passed"), failed + number("failed"))
+    })
+}
+
+/// What the failing tests wrote.
+fn failures(output: &str) -> String {
+    let mut shown = String::new();
+    let mut inside = false;
+    for line in output.lines() {
+        if line == "failures:" {
+            inside = true;
+        } else if line.starts_with(RESULT) {
+            inside = false;
+        }
+        if inside {
+            shown.push_str("      | ");
+            shown.push_str(line);
+            shown.push('\n');
+        }
+    }
+    shown
+}
+
+/// Each chart installs with plain Helm too; checked where Helm is.
+fn charts(runner: &Runner<'_>, tally: &Tally<'_>, checkout: &Path) {
+    let there = env::var_os("PATH")
+        .is_some_and(|path| env::split_paths(&path).any(|place| place.join("helm").exists()));
+    if !there {
+        runner
+            .printer
+            .say("    note  Helm is not here: charts are checked with our own renderer only");
+        return;
+    }
+    let folder = checkout.join("charts");
+    let mut names: Vec<_> = fs::read_dir(&folder)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .filter(|name| folder.join(name).join("Chart.yaml").exists())
+        .collect();
+    names.sort();
+    for name in names {
+        tally.check(&format!("chart {name} with Helm"), chart(runner, &folder, &name));
+    }
+}
+
+fn chart(runner: &Runner<'_>, folder: &Path, name: &str) -> anyhow::Result<()> {
+    let helm = |arguments: &[&str]| -> anyhow::Result<Ran> {
+        let mut command = Command::new("helm");
+        command.args(arguments).current_dir(folder);
+        runner.run(&format!("helm-{}-{name}", arguments[0]), command)
+    };
+    helm(&["lint", "--quiet", name])?.expect(0)?;
+    let metadata = fs::read_to_string(folder.join(name).join("Chart.yaml"))?;
+    if metadata.lines().any(|line| line.trim() == "type: library") {
+        return Ok(());
+    }
+    // by itself a chart that others depend on may have nothing to make; under one of its own value sets it has
+    let mut values: Vec<_> = fs::read_dir(folder.join(name).join("ci"))
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| format!("{name}/ci/{}", entry.file_name().to_string_lossy()))
+        .collect();
+    values.sort();
+    let mut objects = false;
+    for file in &values {
+        let ran = helm(&[
+            "template",
+            "release",
+            name,
+            "--namespace",
+            "dev",
+            "--values",
+            file,
+        ])?;
+        ran.expect(0)?;
+        objects |= ran.stdout.contains("apiVersion:");
+    }
+    ensure!(
+        objects,
+        "`helm template` of {name} gives no object under any of its {} value sets",
+        values.len()
+    );
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OUTPUT: &str = "running 2 tests\n\
+        test a ... ok\n\
+        test b ... FAILED\n\
+        \n\
+        failures:\n\
+        \n\
+        ---- b stdout ----\n\
+        it broke\n\
+        \n\
+        test result: FAILED. 1 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s\n\
+        running 3 tests\n\
+        test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.00s\n";
+
+    #[test]
+    fn results_are_added_up() {
+        assert_eq!(count(OUTPUT), (4, 1));
+        assert_eq!(count(""), (0, 0));
+    }
+
+    #[test]
+    fn only_failures_are_shown() {
+        let shown = failures(OUTPUT);
+        assert!(shown.contains("it broke"));
+        assert!(!shown.contains("test a"));
+        assert!(!shown.contains("running 3"));
+    }
+}
