@@ -116,6 +116,9 @@ impl Composer<'_> {
         let cni = self.directory("/etc/cni/net.d", 0o755, false, vec![cni]);
         let www = self.directory("/var/www", 0o755, false, vec![]);
         let www = self.directory("/var/www/html", 0o755, false, vec![www]);
+        // kube-proxy and kube-router mount it, and containerd makes what a mount does not find: a host whose kernel is another
+        // machine's (a container) has none. Modules that a person put there keep it.
+        let modules = self.directory("/usr/lib/modules", 0o755, false, vec![]);
 
         // Debian starts a package's daemon at its installation; the edge is a unit of our own with our own configuration, and
         // Debian's must not take its ports.
@@ -136,7 +139,7 @@ impl Composer<'_> {
             "container runtime, edge and network tools",
             // purging nginx leaves its sample page behind
             json!({"packages": packages, "leftovers": ["/var/www/html/index.nginx-debian.html"]}),
-            filled.into_iter().chain([masked, cni, www]),
+            filled.into_iter().chain([masked, cni, www, modules]),
         );
 
         self.kernel(&packages);

@@ -105,6 +105,8 @@ impl Things {
                 .put(&format!("/etc/kubernetes/manifests/{name}.yaml"), "kind: Pod\n");
         }
         machine.files.put("/var/lib/etcd/member/snap/db", "etcd\n");
+        // kube-proxy mounts it, and containerd makes what a mount does not find
+        machine.files.directories("/usr/lib/modules");
         machine.start("kubelet.service")?;
         let field = |name: &str| {
             let line = configuration
