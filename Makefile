@@ -10,19 +10,19 @@ export PATH := $(PATH):$(HOME)/.cargo/bin:/usr/local/go/bin
 XTASK = cargo xtask
 
 .DEFAULT_GOAL := help
-.PHONY: help try test bench-box lint unit slice fmt docs lab lab-list lab-down clean-cache needs
+.PHONY: help try test bench-box lint unit slice fmt docs lab lab-list lab-down clean-cache needs needs-box
 
 help: ## List the chores
 	@echo 'make CHORE'
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-try: needs ## From this machine to a box that pays (cold 30 to 40 min, warm 5 min); needs root
+try: needs-box ## From this machine to a box that pays (cold 30 to 40 min, warm 5 min); needs root
 	@$(XTASK) try
 
-test: needs ## Every check, with a real installation; its last line is `N passed, N failed`; needs root
+test: needs-box ## Every check, with a real installation; its last line is `N passed, N failed`; needs root
 	@$(XTASK) test
 
-bench-box: needs ## Install a box and print each figure beside its target; needs root
+bench-box: needs-box ## Install a box and print each figure beside its target; needs root
 	@$(XTASK) bench-box
 
 lint: needs ## Formatting and clippy
@@ -31,7 +31,7 @@ lint: needs ## Formatting and clippy
 unit: needs ## Formatting, clippy, tests, documentation, charts: no host
 	@$(XTASK) test unit
 
-slice: needs ## The installation on a throw-away host alone, with its checks; needs root
+slice: needs-box ## The installation on a throw-away host alone, with its checks; needs root
 	@$(XTASK) test slice
 
 fmt: needs ## Format all Rust
@@ -40,7 +40,7 @@ fmt: needs ## Format all Rust
 docs: needs ## Documentation of all crates
 	@cargo doc --workspace --no-deps
 
-lab: needs ## Start a bare throw-away host named dev; needs root
+lab: needs-box ## Start a bare throw-away host named dev; needs root
 	@$(XTASK) lab up
 
 lab-list: needs ## List throw-away hosts
@@ -52,24 +52,9 @@ lab-down: needs ## Remove the host of `make try`, or that of LAB=NAME; needs roo
 clean-cache: needs ## Tell what the caches hold; CLEAN=--yes removes it
 	@$(XTASK) clean-cache $(CLEAN)
 
-# cargo would be the first thing to be missed, in the words of a shell. What else is missing, xtask names all at once.
+# cargo would be the first thing to be missed, in the words of a shell.
 needs:
-	@missing=; \
-	if ! command -v cargo >/dev/null; then \
-	  missing=1; \
-	  echo 'missing: cargo (Rust 1.95 or newer)' >&2; \
-	  echo '  Debian 13: apt-get install rustup && rustup default stable' >&2; \
-	  echo '  elsewhere: https://rustup.rs' >&2; \
-	fi; \
-	if ! command -v cc >/dev/null; then \
-	  missing=1; \
-	  echo 'missing: cc, which Rust links with' >&2; \
-	  echo '  Debian: apt-get install gcc libc6-dev' >&2; \
-	fi; \
-	if ! command -v go >/dev/null; then \
-	  missing=1; \
-	  echo 'missing: go (1.21 or newer; it fetches the version that it needs)' >&2; \
-	  echo '  Debian 13: apt-get install golang-go' >&2; \
-	  echo '  elsewhere: https://go.dev/doc/install, then put its bin on PATH' >&2; \
-	fi; \
-	if [ -n "$$missing" ]; then echo 'nothing was done; install what is missing, then run make again' >&2; exit 1; fi
+	@xtask/needs build
+
+needs-box:
+	@xtask/needs box

@@ -32,7 +32,7 @@ pub use cgroup::{CgroupLayout, CgroupVersion, Hierarchy};
 pub use down::{Listed, down, list};
 pub use error::{LabError, Result};
 pub use kernel::{Facts, Restriction};
-pub use preflight::{Finding, Needs, Registry, Severity, build_registries, preflight};
+pub use preflight::{Finding, Needs, Probe, Registry, Severity, build_registries, preflight};
 pub use progress::{Event, Progress, Silent};
 pub use site::{host_overrides, site_file};
 pub use state::{HostState, LabState, Phase, ProcessId, Release, Store};

@@ -19,8 +19,17 @@ use crate::tools::{self, TOOLS, Tool};
 pub struct Registry {
     /// What people call it.
     pub name: String,
-    /// A small file of it that must be served.
-    pub probe: String,
+    /// What must work.
+    pub probe: Probe,
+}
+
+/// How a registry is asked whether it answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Probe {
+    /// A small file that must be served at this address.
+    Address(String),
+    /// A look-up by the registry's own client, which knows this machine's settings; program and arguments.
+    Client(&'static str, &'static [&'static str]),
 }
 
 /// What the work ahead needs.
@@ -43,7 +52,7 @@ impl Needs {
     pub fn of_lab(cache: impl Into<PathBuf>, release: Release) -> Result<Self> {
         let mirror = Registry {
             name: "Debian".into(),
-            probe: AptSettings::of_this_machine(release)?.probe(),
+            probe: Probe::Address(AptSettings::of_this_machine(release)?.probe()),
         };
         Ok(Self {
             cache: cache.into(),
@@ -280,37 +289,26 @@ fn look_at_cgroups() -> Vec<Finding> {
     found
 }
 
-/// The registries of a build, where this machine's own settings put them.
+/// The registries of a build, where this machine's own settings put them. Each is asked through its own client, so that proxies, mirrors and
+/// authorities count as they will in the build; Python's, whose client runs in image builds only, by the address that they are given.
 pub fn build_registries() -> Vec<Registry> {
-    let go = env::var("GOPROXY").ok().or_else(|| {
-        Call::new("asking go", "go")
-            .args(["env", "GOPROXY"])
-            .output()
-            .ok()
-    });
-    let go = go
-        .as_deref()
-        .and_then(first_proxy)
-        .unwrap_or("https://proxy.golang.org")
-        .to_owned();
-    let pip = env::var("PIP_INDEX_URL").unwrap_or_else(|_| "https://pypi.org/simple".into());
-    let registry = |name: &str, base: &str, file: &str| Registry {
-        name: name.into(),
-        probe: format!("{}/{file}", base.trim_end_matches('/')),
-    };
-    vec![
-        registry("Go modules", &go, "golang.org/x/sys/@v/list"),
-        registry("Python packages", &pip, "pip/"),
-        registry("Rust crates", "https://index.crates.io", "config.json"),
-    ]
-}
-
-/// The first address in a GOPROXY value.
-fn first_proxy(value: &str) -> Option<&str> {
-    value
-        .trim()
-        .split([',', '|'])
-        .find(|part| part.starts_with("http"))
+    let mut found = vec![
+        Registry {
+            name: "Go modules".into(),
+            probe: Probe::Client("go", &["list", "-m", "-versions", "golang.org/x/sys"]),
+        },
+        Registry {
+            name: "Rust crates".into(),
+            probe: Probe::Client("cargo", &["info", "--quiet", "itoa"]),
+        },
+    ];
+    if let Ok(index) = env::var("PIP_INDEX_URL") {
+        found.push(Registry {
+            name: "Python packages".into(),
+            probe: Probe::Address(format!("{}/pip/", index.trim_end_matches('/'))),
+        });
+    }
+    found
 }
 
 fn look_at_registries(registries: &[Registry]) -> Vec<Finding> {
@@ -326,9 +324,13 @@ fn look_at_registries(registries: &[Registry]) -> Vec<Finding> {
                     .join()
                     .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
                     .err()?;
+                let asked = match &registry.probe {
+                    Probe::Address(address) => address.clone(),
+                    Probe::Client(program, arguments) => format!("`{program} {}`", arguments.join(" ")),
+                };
                 let text = format!(
-                    "the registry of {} does not answer: {}: {why}",
-                    registry.name, registry.probe
+                    "the registry of {} does not answer: {asked}: {why}",
+                    registry.name
                 );
                 Some(Finding::missing(
                     "registry-silent",
@@ -340,17 +342,24 @@ fn look_at_registries(registries: &[Registry]) -> Vec<Finding> {
     })
 }
 
-fn answer_of(address: &str) -> std::result::Result<(), String> {
-    let call = Call::new("asking a registry", "curl").args([
-        "-sS",
-        "-L",
-        "--fail",
-        "--max-time",
-        "15",
-        "-o",
-        "/dev/null",
-    ]);
-    call.args([address]).run().map_err(|error| match error {
+fn answer_of(probe: &Probe) -> std::result::Result<(), String> {
+    let call = match probe {
+        Probe::Address(address) => Call::new("asking a registry", "curl").args([
+            "-sS",
+            "-L",
+            "--fail",
+            "--max-time",
+            "15",
+            "-o",
+            "/dev/null",
+            address,
+        ]),
+        // In a folder of nobody's: a checkout's own settings for a client must not decide.
+        Probe::Client(program, arguments) => Call::new("asking a registry", "timeout")
+            .args(["30", "env", "-C", "/", "GOFLAGS=-mod=mod", program])
+            .args(*arguments),
+    };
+    call.output().map(drop).map_err(|error| match error {
         crate::LabError::Command { output, .. } => output,
         other => other.to_string(),
     })
@@ -389,16 +398,6 @@ mod tests {
     }
 
     #[test]
-    fn proxies_of_go_are_read() {
-        assert_eq!(first_proxy("off"), None);
-        assert_eq!(
-            first_proxy("direct|https://a.example\n"),
-            Some("https://a.example")
-        );
-        assert_eq!(first_proxy("https://a.example,direct"), Some("https://a.example"));
-    }
-
-    #[test]
     fn all_missing_tools_come_at_once() {
         let tools = [
             Tool {
@@ -419,7 +418,7 @@ mod tests {
     fn a_silent_registry_is_named() {
         let registry = Registry {
             name: "tests".into(),
-            probe: "http://127.0.0.1:9/x".into(),
+            probe: Probe::Address("http://127.0.0.1:9/x".into()),
         };
         let found = look_at_registries(&[registry]);
         assert!(
@@ -427,5 +426,11 @@ mod tests {
             "{}",
             found[0].text
         );
+        let registry = Registry {
+            name: "clients".into(),
+            probe: Probe::Client("false", &["--never"]),
+        };
+        let found = look_at_registries(&[registry]);
+        assert!(found[0].text.contains("`false --never`"), "{}", found[0].text);
     }
 }

@@ -75,6 +75,45 @@ pub const TOOLS: [Tool; 14] = [
     },
 ];
 
+/// Where Debian asks whether a package may start its daemon (invoke-rc.d(8), "policy-rc.d").
+const POLICY: &str = "/usr/sbin/policy-rc.d";
+
+/// While this lives, packages start no daemons: a server that tests want as a program must not take a port of this machine. A policy that
+/// the machine has already decides instead.
+struct NoDaemons(bool);
+
+impl NoDaemons {
+    fn arrange() -> Result<Self> {
+        use std::io::Write as _;
+        use std::os::unix::fs::OpenOptionsExt as _;
+        let made = std::fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o755)
+            .open(POLICY);
+        match made {
+            Ok(mut file) => {
+                let guard = Self(true);
+                file.write_all(
+                    b"#!/bin/sh\n# Packages are being installed that shall start nothing.\nexit 101\n",
+                )
+                .map_err(LabError::file("writing", Path::new(POLICY)))?;
+                Ok(guard)
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(Self(false)),
+            Err(error) => Err(LabError::file("writing", Path::new(POLICY))(error)),
+        }
+    }
+}
+
+impl Drop for NoDaemons {
+    fn drop(&mut self) {
+        if self.0 {
+            let _ = std::fs::remove_file(POLICY);
+        }
+    }
+}
+
 /// Those that this machine lacks.
 pub fn missing(tools: &[Tool]) -> Vec<Tool> {
     let places: Vec<_> = env::split_paths(&search_path()).collect();
@@ -118,10 +157,13 @@ pub fn install(tools: &[Tool]) -> Result<Vec<String>> {
     let apt =
         |what: &str| Call::new(what, "env").args(["DEBIAN_FRONTEND=noninteractive", "apt-get", "-q", "-y"]);
     apt("reading package lists").args(["update"]).run()?;
-    apt("installing packages")
+    let quiet = NoDaemons::arrange()?;
+    let installed = apt("installing packages")
         .args(["install", "--no-install-recommends"])
         .args(&names)
-        .run()?;
+        .run();
+    drop(quiet);
+    installed?;
     let still = missing(tools);
     if still.is_empty() {
         return Ok(names);

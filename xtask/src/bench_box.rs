@@ -35,7 +35,8 @@ pub(crate) fn run(store: &Store, printer: &Printer) -> anyhow::Result<ExitCode> 
     let checkout = product::checkout()?;
     let logs = store.cache().join("logs").join("bench");
     let runner = Runner::new(printer, store.cache(), logs.clone())?;
-    machine::prepare(&runner, store.cache(), Purpose::Box)?;
+    machine::look(&runner, store.cache(), Purpose::Box)?;
+    machine::install(&runner, Purpose::Box)?;
     down(store, printer)?;
     let work = logs.join("work");
     let binary = product::build(&runner, &checkout, &work)?;

@@ -55,8 +55,16 @@ const BUILD_TOOLS: [Tool; 8] = [
     },
 ];
 
-/// What only tests need.
-const TEST_TOOLS: [Tool; 2] = [
+/// What only tests need. Servers are started by the tests themselves, on loopback; Debian's own copies of them stay as they are.
+const TEST_TOOLS: [Tool; 4] = [
+    Tool {
+        program: "/usr/lib/postgresql",
+        package: "postgresql",
+    },
+    Tool {
+        program: "nginx",
+        package: "nginx-light",
+    },
     Tool {
         program: "skopeo",
         package: "skopeo",
@@ -76,31 +84,29 @@ pub(crate) enum Purpose {
     Tests,
 }
 
-/// Looks at everything, then installs what Debian has. Nothing is installed while anything else is missing.
-pub(crate) fn prepare(runner: &Runner<'_>, cache: &Path, purpose: Purpose) -> anyhow::Result<()> {
-    let printer = runner.printer;
-    printer.say("Looking at this machine");
+/// Looks at everything and changes nothing; an error when something is missing that cannot be installed. `xtask/needs` has looked at what
+/// cargo itself needs, and has installed curl, with which registries are asked.
+pub(crate) fn look(runner: &Runner<'_>, cache: &Path, purpose: Purpose) -> anyhow::Result<()> {
+    runner.printer.say("Looking at this machine");
+    let made = fs::read_dir(cache.join("bundle/made")).map_or(0, Iterator::count);
+    let mut needs = Needs::of_lab(cache, Release::default())?;
+    needs.disk_gib = DISK_GIB[usize::from(made >= WARM)];
+    needs.memory_gib = MEMORY_GIB;
+    needs.tools.clear();
+    needs.registries.extend(build_registries());
+    let mut findings = openg2p_lab::preflight(&needs);
+    findings.extend(look_at_go());
+    findings.extend(look_at_rust(purpose));
+    tell(runner, findings)
+}
+
+/// Installs what Debian has and this machine lacks.
+pub(crate) fn install(runner: &Runner<'_>, purpose: Purpose) -> anyhow::Result<()> {
     let mut tools: Vec<Tool> = [&TOOLS[..], &BUILD_TOOLS].concat();
     if purpose == Purpose::Tests {
         tools.extend(TEST_TOOLS);
     }
     let to_install = openg2p_lab::missing_tools(&tools);
-    let can_ask = !to_install.iter().any(|tool| tool.program == "curl");
-    let made = fs::read_dir(cache.join("bundle/made")).map_or(0, Iterator::count);
-    let warm = made >= WARM;
-    let mut needs = Needs::of_lab(cache, Release::default())?;
-    needs.disk_gib = DISK_GIB[usize::from(warm)];
-    needs.memory_gib = MEMORY_GIB;
-    needs.tools.clear();
-    let mut registries = std::mem::take(&mut needs.registries);
-    registries.extend(build_registries());
-    if can_ask {
-        needs.registries.clone_from(&registries);
-    }
-    let mut findings = openg2p_lab::preflight(&needs);
-    findings.extend(look_at_go());
-    findings.extend(look_at_rust(purpose));
-    tell(runner, findings)?;
     if to_install.is_empty() {
         return Ok(());
     }
@@ -109,14 +115,10 @@ pub(crate) fn prepare(runner: &Runner<'_>, cache: &Path, purpose: Purpose) -> an
     packages.dedup();
     let step = format!("install Debian packages: {}", packages.join(" "));
     runner.step(&step, Duration::from_mins(1), || {
-        openg2p_lab::install_tools(&to_install).context("Debian packages could not be installed")
-    })?;
-    if can_ask {
-        return Ok(());
-    }
-    // They are asked by curl, which was not there.
-    needs.registries = registries;
-    tell(runner, openg2p_lab::preflight(&needs))
+        openg2p_lab::install_tools(&to_install)
+            .map(drop)
+            .context("Debian packages could not be installed")
+    })
 }
 
 fn tell(runner: &Runner<'_>, mut findings: Vec<Finding>) -> anyhow::Result<()> {
@@ -216,6 +218,24 @@ fn look_at_rust(purpose: Purpose) -> Vec<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_look_before_cargo_has_the_same_figures() {
+        let script = include_str!("../needs");
+        for line in [
+            format!("memory_gib={MEMORY_GIB}"),
+            format!("disk_cold_gib={}", DISK_GIB[0]),
+            format!("disk_warm_gib={}", DISK_GIB[1]),
+            format!("warm={WARM}"),
+        ] {
+            assert!(script.lines().any(|have| have == line), "{line}");
+        }
+        let rust = env!("CARGO_PKG_RUST_VERSION");
+        assert!(
+            script.contains(&format!("rust_minor={}", rust.trim_start_matches("1."))),
+            "{rust}"
+        );
+    }
 
     #[test]
     fn versions_of_go_are_read() {

@@ -43,8 +43,9 @@ pub(crate) fn run(arguments: &Arguments, store: &Store, printer: &Printer) -> an
     let runner = Runner::new(printer, store.cache(), directory.join("logs"))?;
     let there = store.read(LAB)?.filter(LabState::is_alive);
     let apply = APPLY_STEPS[usize::from(there.is_some())];
+    machine::look(&runner, store.cache(), Purpose::Box)?;
     announce(&runner, there.is_some(), apply);
-    machine::prepare(&runner, store.cache(), Purpose::Box)?;
+    machine::install(&runner, Purpose::Box)?;
     let (lab, binary, bundle) = make_parts(&runner, store, &checkout, &directory, there)?;
     stop_if_wished(&runner)?;
     let site = Site {

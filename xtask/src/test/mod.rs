@@ -2,18 +2,23 @@
 
 mod checks;
 mod host;
+mod interrupted;
+mod isolation;
 mod payments;
 mod refusals;
 mod slice;
 mod tally;
+mod trouble;
 
 use std::fs;
 use std::process::ExitCode;
 use std::thread;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use openg2p_lab::Store;
 
+use crate::durations::human;
 use crate::machine::{self, Purpose};
 use crate::printer::Printer;
 use crate::product;
@@ -76,13 +81,45 @@ pub(crate) fn run(arguments: &Arguments, store: &Store, printer: &Printer) -> Ex
     }
 }
 
+/// What a machine with two cores needs that never built the bundle, measured roughly.
+const COLD: &str = "50 min";
+/// And one that did.
+const WARM: Duration = Duration::from_mins(20);
+
+fn announce(part: Part, runner: &Runner<'_>) {
+    let lines: &[&str] = match part {
+        Part::All => &[
+            "  1. formatting, clippy, tests of all crates, documentation, charts, while the bundle is built from source",
+            "  2. a throw-away Debian host: refused, installed, interrupted, paid, broken, removed, bare again",
+        ],
+        Part::Unit | Part::Lint => {
+            &["  formatting, clippy, tests of all crates, documentation, charts; no host"]
+        }
+        Part::Slice => &[
+            "  a throw-away Debian host: refused, installed, interrupted, paid, broken, removed, bare again",
+        ],
+    };
+    let time = match (part, runner.durations.last(product::BUNDLE_STEP)) {
+        (Part::Unit | Part::Lint, _) => human(WARM / 2),
+        (_, Some(_)) => human(WARM),
+        (_, None) => COLD.to_owned(),
+    };
+    runner.printer.say(&format!("make test, in about {time}"));
+    for line in lines {
+        runner.printer.say(line);
+    }
+    runner.printer.say("Ctrl-C stops; what was built is kept.");
+}
+
 fn all(arguments: &Arguments, store: &Store, runner: &Runner<'_>, tally: &Tally<'_>) -> anyhow::Result<()> {
     let checkout = product::checkout()?;
     if arguments.part == Part::Lint {
         checks::lint(runner, tally, &checkout);
         return Ok(());
     }
-    machine::prepare(runner, store.cache(), Purpose::Tests)?;
+    machine::look(runner, store.cache(), Purpose::Tests)?;
+    announce(arguments.part, runner);
+    machine::install(runner, Purpose::Tests)?;
     if arguments.part == Part::Unit {
         checks::lint(runner, tally, &checkout);
         checks::unit(runner, tally, &checkout);
