@@ -73,6 +73,56 @@ impl Ran {
     }
 }
 
+/// A program that runs.
+pub(crate) struct Running {
+    child: Child,
+    out: PathBuf,
+    err: PathBuf,
+    start: Instant,
+    what: String,
+}
+
+impl Running {
+    /// What it wrote for programs so far.
+    pub(crate) fn stdout(&self) -> anyhow::Result<String> {
+        text_of(&self.out)
+    }
+
+    /// Waits until what it wrote for programs satisfies `enough`; an error when it ends or the deadline passes before.
+    pub(crate) fn until(&mut self, deadline: Duration, enough: impl Fn(&str) -> bool) -> anyhow::Result<()> {
+        let end = Instant::now() + deadline;
+        loop {
+            if enough(&self.stdout()?) {
+                return Ok(());
+            }
+            ensure!(
+                self.child.try_wait()?.is_none(),
+                "`{}` ended before it came so far:\n{}",
+                self.what,
+                text_of(&self.err)?
+            );
+            ensure!(
+                Instant::now() < end,
+                "`{}` did not come so far in time",
+                self.what
+            );
+            thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    /// Sends a signal to it and to all that it started.
+    pub(crate) fn signal(&self, signal: Signal) -> anyhow::Result<()> {
+        let group = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        kill_process_group(group.context("no process")?, signal)
+            .with_context(|| format!("sending a signal to `{}`", self.what))
+    }
+}
+
+fn text_of(path: &Path) -> anyhow::Result<String> {
+    let bytes = fs::read(path).with_context(|| format!("reading {}", path.display()))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
 /// Runs programs for one chore.
 pub(crate) struct Runner<'a> {
     /// Where news go.
@@ -134,6 +184,41 @@ impl<'a> Runner<'a> {
         self.start(name, command, true)
     }
 
+    /// Starts a program and gives it back while it runs; what it writes goes to files.
+    pub(crate) fn begin(&self, name: &str, mut command: Command) -> anyhow::Result<Running> {
+        let what = command_line(&command);
+        let number = self.number.fetch_add(1, Ordering::Relaxed);
+        let file = |kind: &str| self.logs.join(format!("{number:02}-{name}.{kind}"));
+        let (out, err) = (file("out"), file("err"));
+        let create = |path: &Path| File::create(path).with_context(|| format!("creating {}", path.display()));
+        command
+            .stdin(Stdio::null())
+            .stdout(create(&out)?)
+            .stderr(create(&err)?)
+            .process_group(0);
+        let start = Instant::now();
+        let child = command.spawn().with_context(|| format!("starting `{what}`"))?;
+        Ok(Running {
+            child,
+            out,
+            err,
+            start,
+            what,
+        })
+    }
+
+    /// Waits for its end.
+    pub(crate) fn end(&self, mut running: Running) -> anyhow::Result<Ran> {
+        let status = self.wait(&mut running.child, Some(GRACE))?;
+        Ok(Ran {
+            code: status.code(),
+            stdout: running.stdout()?,
+            stderr: text_of(&running.err)?,
+            took: running.start.elapsed(),
+            what: running.what,
+        })
+    }
+
     fn start(&self, name: &str, mut command: Command, shown: bool) -> anyhow::Result<Ran> {
         let what = command_line(&command);
         let number = self.number.fetch_add(1, Ordering::Relaxed);
@@ -164,11 +249,10 @@ impl<'a> Runner<'a> {
             }
             self.wait(&mut child, Some(GRACE))
         })?;
-        let read = |path: &Path| fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
         Ok(Ran {
             code: status.code(),
-            stdout: read(&out)?,
-            stderr: read(&err)?,
+            stdout: text_of(&out)?,
+            stderr: text_of(&err)?,
             took: start.elapsed(),
             what,
         })

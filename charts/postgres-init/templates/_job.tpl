@@ -52,6 +52,7 @@ template:
           - --extensions={{ join "," . }}
           {{- end }}
           - --deadline={{ .settings.deadlineSeconds }}s
+          - --refused-deadline={{ .settings.refusedSeconds }}s
         securityContext:
           {{- include "openg2p.containerSecurity" . | nindent 10 }}
         resources:
@@ -110,6 +111,7 @@ when its time is over. An open port proves neither. It mounts the pod's volume `
     - --table={{ . }}
     {{- end }}
     - --deadline={{ .settings.waitSeconds }}s
+    - --refused-deadline={{ .settings.refusedSeconds }}s
   securityContext:
     {{- include "openg2p.containerSecurity" . | nindent 4 }}
   resources:

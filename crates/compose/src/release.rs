@@ -12,6 +12,11 @@ use crate::{ComposeError, Composer, Draft};
 const OWNER_LABEL: &str = "openg2p.org/owner";
 /// Digests of a pod template's images.
 const IMAGES_ANNOTATION: &str = "openg2p.org/images";
+/// On a Job: it starts behind the Jobs of this component of the same release. Its pod would wait for them by itself, but only so long, and a
+/// Job that it waits for in vain would be told late.
+const AFTER_ANNOTATION: &str = "openg2p.org/after";
+/// Label with a component's name.
+const COMPONENT_LABEL: &str = "app.kubernetes.io/component";
 /// Label with the site's name.
 const SITE_LABEL: &str = "openg2p.org/site";
 
@@ -167,11 +172,22 @@ impl Composer<'_> {
         // Job that failed would then show only when their patience ends.
         let (jobs, others): (Vec<_>, Vec<_>) = workloads.into_iter().partition(|draft| draft.2 == "Job");
         let job_needs: Vec<ResourceId> = basis.iter().chain(&release.job_needs).cloned().collect();
-        basis.extend(
-            jobs.into_iter()
-                .map(|draft| self.object(release, draft, &job_needs))
-                .collect::<Vec<_>>(),
-        );
+        let components: Vec<(String, ResourceId)> = jobs
+            .iter()
+            .filter_map(|(id, manifest, _)| {
+                let component = manifest["metadata"]["labels"][COMPONENT_LABEL].as_str()?;
+                Some((component.to_owned(), id.clone()))
+            })
+            .collect();
+        for draft in jobs {
+            let after = draft.1["metadata"]["annotations"][AFTER_ANNOTATION].as_str();
+            let before = components
+                .iter()
+                .filter(|(component, id)| Some(component.as_str()) == after && *id != draft.0)
+                .map(|(_, id)| id.clone());
+            let needs: Vec<ResourceId> = job_needs.iter().cloned().chain(before).collect();
+            basis.push(self.object(release, draft, &needs));
+        }
         // an aggregated API answers only when the Deployment behind it does
         let (interfaces, others): (Vec<_>, Vec<_>) =
             others.into_iter().partition(|draft| draft.2 == "APIService");

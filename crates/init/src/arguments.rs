@@ -43,6 +43,12 @@ pub(crate) struct Server {
     /// End of all waiting
     #[arg(long, env = "OPENG2P_INIT_DEADLINE", default_value = "120s", value_parser = parse_span)]
     pub(crate) deadline: Duration,
+    /// How long a refusal that only a person can mend is tried again
+    ///
+    /// A wrong password, a login that is not allowed, a database that the role may not enter, something that is no PostgreSQL: they
+    /// may be a role that is being made at this moment, and after this time without any other answer they are not.
+    #[arg(long, env = "OPENG2P_INIT_REFUSED_DEADLINE", default_value = "20s", value_parser = parse_span)]
+    pub(crate) refused_deadline: Duration,
 }
 
 /// The role that makes databases and roles.

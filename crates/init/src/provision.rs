@@ -358,7 +358,8 @@ async fn prove(
         statement: Some(wanted.provisioner.statement_timeout),
         lock: Some(wanted.provisioner.lock_timeout),
     };
-    let session = login_until(&module_place(wanted), module, limits, deadline, log).await?;
+    let refused = wanted.server.refused_deadline;
+    let session = login_until(&module_place(wanted), module, limits, deadline, refused, log).await?;
     let client = &session.client;
     if public_may_create(client).await? {
         let what = format!(

@@ -46,7 +46,15 @@ pub(crate) async fn enter(
         statement: Some(provisioner.statement_timeout),
         lock: Some(provisioner.lock_timeout),
     };
-    let session = login_until(&place, &credential, limits, deadline, log).await?;
+    let session = login_until(
+        &place,
+        &credential,
+        limits,
+        deadline,
+        server.refused_deadline,
+        log,
+    )
+    .await?;
     let client = &session.client;
     let split = catalogue::has_split_membership(client).await?;
     if let Some(role) = catalogue::role(client, &name_of(&credential.username)?, split).await? {

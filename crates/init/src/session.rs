@@ -114,12 +114,17 @@ impl Refusal {
         }
     }
 
+    /// Only a person can mend it, unless what is missing is being made at this moment.
+    fn is_firm(&self) -> bool {
+        matches!(
+            self,
+            Self::WrongPassword | Self::NotAllowed(_) | Self::ConnectDenied(_) | Self::Protocol(_)
+        )
+    }
+
     /// 3 when time may help, 4 when a person must.
     pub(crate) fn exit_code(&self) -> u8 {
-        match self {
-            Self::WrongPassword | Self::NotAllowed(_) | Self::ConnectDenied(_) | Self::Protocol(_) => 4,
-            _ => 3,
-        }
+        if self.is_firm() { 4 } else { 3 }
     }
 }
 
@@ -185,17 +190,19 @@ pub(crate) async fn login(
     Ok(Session { client, driver })
 }
 
-/// Logs in again and again until it works or the deadline has passed; says what it waits for whenever the reason
-/// changes, and every ten seconds.
+/// Logs in again and again until it works, the deadline has passed, or refusals that only a person can mend were the only answer for
+/// `refused`; says what it waits for whenever the reason changes, and every ten seconds.
 pub(crate) async fn login_until(
     place: &Place,
     credential: &Credential,
     limits: Limits,
     deadline: Deadline,
+    refused: Duration,
     log: &Log,
 ) -> Result<Session, InitError> {
     let mut pause = FIRST_PAUSE;
     let mut told: Option<(&'static str, Instant)> = None;
+    let mut firm_since: Option<Instant> = None;
     loop {
         // The last attempt, too, gets a fair time.
         let within = deadline.left().max(Duration::from_millis(250));
@@ -203,7 +210,9 @@ pub(crate) async fn login_until(
             Ok(session) => return Ok(session),
             Err(refusal) => refusal,
         };
-        if deadline.left().is_zero() {
+        firm_since = refusal.is_firm().then(|| firm_since.unwrap_or_else(Instant::now));
+        let held = firm_since.is_some_and(|since| since.elapsed() >= refused);
+        if held || deadline.left().is_zero() {
             return Err(InitError::Login {
                 place: Box::new(place.clone()),
                 refusal,

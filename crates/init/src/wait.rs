@@ -35,7 +35,15 @@ pub(crate) async fn run(wanted: &Wait, log: &Log) -> Result<(), InitError> {
     };
     let mut told: Option<(String, Instant)> = None;
     loop {
-        let session = login_until(&place, &credential, limits, deadline, log).await?;
+        let session = login_until(
+            &place,
+            &credential,
+            limits,
+            deadline,
+            wanted.server.refused_deadline,
+            log,
+        )
+        .await?;
         loop {
             let missing = match first_missing(&session.client, &wanted.table).await {
                 Ok(None) => {

@@ -99,9 +99,11 @@ impl KubernetesApi {
         };
         let pods = self.pods(object, live).await?;
         let pods = newest_revision(&pods);
-        // a Job tries again by itself: that an attempt ended badly says nothing until the Job itself gives up
+        // a Job tries again by itself: that an attempt ended badly says nothing until the Job itself gives up, unless the attempt itself
+        // said that another one would end the same
         let gave_up = matches!(of_object(live), Readiness::Stuck(_));
-        let counts = |trouble: &Trouble| object.kind != "Job" || gave_up || !trouble.has_log;
+        let counts =
+            |trouble: &Trouble| object.kind != "Job" || gave_up || !trouble.has_log || trouble.needs_person;
         let Some(trouble) = pods.iter().filter_map(|pod| of_pod(&pod.0)).find(counts) else {
             return Ok(None);
         };

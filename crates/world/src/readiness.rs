@@ -123,6 +123,8 @@ pub(crate) struct Trouble {
     pub(crate) has_log: bool,
     /// The log of interest is that of the run before.
     pub(crate) previous: bool,
+    /// Another attempt would end the same: an init container said so ([`NEEDS_PERSON`]).
+    pub(crate) needs_person: bool,
     /// Seconds for which it must hold before it is taken for more than a delay.
     pub(crate) patience: u64,
 }
@@ -135,6 +137,9 @@ const BROKEN: u64 = 10;
 /// Restarts after which a crashing program is taken for one that will not recover: three runs cover a dependency that
 /// came up late, and their back-offs (10 s, 20 s) stay within half a minute.
 const RESTARTS: i64 = 3;
+
+/// With this status the programs of ours that make or await a database end when a person must act (crates/init, `Refusal::exit_code`).
+const NEEDS_PERSON: i64 = 4;
 
 /// What keeps a pod from running, if that is more than time.
 pub(crate) fn of_pod(pod: &Value) -> Option<Trouble> {
@@ -155,6 +160,7 @@ pub(crate) fn of_pod(pod: &Value) -> Option<Trouble> {
             reason: format!("no node takes it: {message}"),
             has_log: false,
             previous: false,
+            needs_person: false,
             patience: UNSCHEDULED,
         });
     }
@@ -174,6 +180,11 @@ pub(crate) fn of_pod(pod: &Value) -> Option<Trouble> {
         let wait = &status["state"]["waiting"];
         let reason = wait["reason"].as_str().unwrap_or_default();
         let message = wait["message"].as_str().unwrap_or_default();
+        let terminated = [&status["state"]["terminated"], &status["lastState"]["terminated"]]
+            .into_iter()
+            .find(|state| state.is_object());
+        let needs_person =
+            is_init && terminated.is_some_and(|state| number(&state["exitCode"]) == NEEDS_PERSON);
         let trouble = |reason: String, has_log: bool, previous: bool| {
             Some(Trouble {
                 pod: name.clone(),
@@ -181,6 +192,7 @@ pub(crate) fn of_pod(pod: &Value) -> Option<Trouble> {
                 reason,
                 has_log,
                 previous,
+                needs_person,
                 patience: BROKEN,
             })
         };
@@ -202,9 +214,6 @@ pub(crate) fn of_pod(pod: &Value) -> Option<Trouble> {
             }
             _ => {}
         }
-        let terminated = [&status["state"]["terminated"], &status["lastState"]["terminated"]]
-            .into_iter()
-            .find(|state| state.is_object());
         let failed = terminated.filter(|state| number(&state["exitCode"]) != 0);
         // an init container of ours waits until its own deadline before it fails: its first failure says it all
         let enough = if is_init { 1 } else { RESTARTS };
@@ -266,6 +275,13 @@ mod tests {
         let pod = json!({"metadata": {"name": "p"}, "status": {"initContainerStatuses": [
             {"name": "wait", "restartCount": 0, "state": {"terminated": {"exitCode": 1, "reason": "Error"}}}]}});
         let trouble = of_pod(&pod).unwrap();
-        assert!(trouble.has_log && !trouble.previous);
+        assert!(trouble.has_log && !trouble.previous && !trouble.needs_person);
+    }
+
+    #[test]
+    fn a_refused_login_of_an_attempt_is_no_matter_for_another_attempt() {
+        let pod = json!({"metadata": {"name": "p"}, "status": {"initContainerStatuses": [
+            {"name": "wait-for-database", "restartCount": 0, "state": {"terminated": {"exitCode": 4, "reason": "Error"}}}]}});
+        assert!(of_pod(&pod).unwrap().needs_person);
     }
 }

@@ -13,9 +13,9 @@ use rustix::process::{Pid, WaitOptions, waitpid};
 use serde_json::Value;
 
 use super::host::HostSnapshot;
-use super::payments;
 use super::refusals::{self, Refusals};
 use super::tally::Tally;
+use super::{interrupted, isolation, payments, trouble};
 use crate::product::{self, Site};
 use crate::runner::{Ran, Runner};
 use crate::snapshot::Snapshot;
@@ -181,16 +181,16 @@ impl Slice<'_> {
         refusals.run()?;
         self.stop()?;
         self.done("plan", &["plan", "-o", "plan.json"], "to create")?;
-        let installed = self.timed(
-            "apply",
-            "apply of the saved plan",
-            APPLY_GUESS,
-            &["apply", "plan.json", "--yes"],
-            "",
-        )?;
+        let installed = self.runner.step("openg2p apply, interrupted", APPLY_GUESS, || {
+            Ok(interrupted::run(&self.site, self.runner, self.tally))
+        })?;
         self.stop()?;
         if installed {
             self.installed()?;
+            isolation::run(&self.site, self.tally, ENVIRONMENT);
+            self.stop()?;
+            trouble::run(&self.site, self.runner, self.tally, ENVIRONMENT)?;
+            self.stop()?;
             self.broken()?;
             self.removed_environment()?;
         }

@@ -23,6 +23,10 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         "provision waits for the provisioner",
         provision_waits_for_the_provisioner,
     ),
+    (
+        "a refusal that only a person can mend ends it long before the deadline",
+        a_firm_refusal_ends_it,
+    ),
     ("it ends when it is asked to", it_ends_when_it_is_asked_to),
 ];
 
@@ -125,6 +129,40 @@ fn silence_is_told(server: &Server) {
     "1s".clone_into(&mut module.deadline);
     module.run("wait", &[]).expect(3, "init::unreachable");
     module.run("provision", &[]).expect(3, "init::unreachable");
+}
+
+fn a_firm_refusal_ends_it(server: &Server) {
+    let mut module = Module::new(server, "firm");
+    module.run("provision", &[]).expect(0, "provisioned");
+    let began = Instant::now();
+    let password = std::mem::replace(&mut module.password, "module-secret-wrong".to_owned());
+    module
+        .run("wait", &["--refused-deadline=1s"])
+        .expect(4, "init::wrong-password");
+    module.password = password;
+    "wrong".clone_into(&mut module.provisioner.1);
+    module
+        .run("provision", &["--refused-deadline=1s"])
+        .expect(4, "init::wrong-password");
+    // The deadline of both is 20 s.
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+
+    // A database that is not there yet is no such refusal: time may bring it.
+    module.provisioner = (
+        crate::server::PROVISIONER.0.into(),
+        crate::server::PROVISIONER.1.into(),
+    );
+    "2s".clone_into(&mut module.deadline);
+    "firm_other".clone_into(&mut module.database);
+    let began = Instant::now();
+    module
+        .run("wait", &["--refused-deadline=100ms"])
+        .expect(3, "init::no-database");
+    assert!(
+        began.elapsed() >= Duration::from_millis(1900),
+        "{:?}",
+        began.elapsed()
+    );
 }
 
 fn provision_waits_for_the_provisioner(server: &Server) {
