@@ -164,6 +164,90 @@ impl KubernetesApi {
             .to_owned()
     }
 
+    async fn delete_object(
+        &self,
+        object: &ObjectRef,
+        uid: &str,
+        deadline: Duration,
+    ) -> Result<(), PortError> {
+        let api = self.api(object).await?;
+        let parameters = DeleteParams {
+            preconditions: Some(Preconditions {
+                uid: Some(uid.into()),
+                resource_version: None,
+            }),
+            ..DeleteParams::foreground()
+        };
+        match api.delete(&object.name, &parameters).await {
+            Ok(_) => {}
+            Err(error) if is(&error, 404) => return Ok(()),
+            Err(error) if is(&error, 409) => return Ok(()), // another object of the same name by now: not ours
+            Err(error) => return Err(self.failed("kubernetes::delete", format!("delete {object}"), error)),
+        }
+        let started = Instant::now();
+        loop {
+            match self.get(object).await? {
+                None => return Ok(()),
+                Some(live) if live.metadata("uid") != Some(uid) => return Ok(()),
+                Some(live) => {
+                    if started.elapsed() > deadline {
+                        let finalizers = live.0["metadata"]["finalizers"].to_string();
+                        return Err(self
+                            .failed(
+                                "kubernetes::delete-deadline",
+                                format!("delete {object}"),
+                                format!(
+                                    "it is still there after {} s; finalizers: {finalizers}",
+                                    deadline.as_secs()
+                                ),
+                            )
+                            .hint("the program that set a finalizer must take it away; look at its log"));
+                    }
+                }
+            }
+            self.change(object).await;
+        }
+    }
+
+    /// Waits until no volume is left that a claim of `namespace` held and that goes with its claim. A namespace is gone as soon as its claims
+    /// are; the storage class removes the data behind them later, and until then they are not gone.
+    async fn volumes_gone(&self, namespace: &str, deadline: Duration) -> Result<(), PortError> {
+        let started = Instant::now();
+        loop {
+            let volumes = self.list("v1", "PersistentVolume", None, None).await?;
+            let left: Vec<&str> = volumes
+                .iter()
+                .filter(|volume| volume.0["spec"]["claimRef"]["namespace"] == namespace)
+                .filter(|volume| volume.0["spec"]["persistentVolumeReclaimPolicy"] == "Delete")
+                .filter_map(|volume| volume.metadata("name"))
+                .collect();
+            let Some(first) = left.first() else {
+                return Ok(());
+            };
+            if started.elapsed() > deadline {
+                return Err(self
+                    .failed(
+                        "kubernetes::volumes-left",
+                        format!("remove the volumes of namespace {namespace}"),
+                        format!(
+                            "after {} s {} of them are still there: {}",
+                            deadline.as_secs(),
+                            left.len(),
+                            left.join(", ")
+                        ),
+                    )
+                    .hint("the storage class's provisioner removes them; look at its log"));
+            }
+            self.change(&ObjectRef {
+                api_version: "v1".into(),
+                kind: "PersistentVolume".into(),
+                namespace: None,
+                name: (*first).to_owned(),
+            })
+            .await;
+        }
+    }
+
     /// Returns when something changed at the object or at a pod of its namespace, and after [`LOOK_AGAIN`] anyway.
     async fn change(&self, object: &ObjectRef) {
         let watch = async {
@@ -297,43 +381,11 @@ impl Cluster for KubernetesApi {
     }
 
     async fn delete(&self, object: &ObjectRef, uid: &str, deadline: Duration) -> Result<(), PortError> {
-        let api = self.api(object).await?;
-        let parameters = DeleteParams {
-            preconditions: Some(Preconditions {
-                uid: Some(uid.into()),
-                resource_version: None,
-            }),
-            ..DeleteParams::foreground()
-        };
-        match api.delete(&object.name, &parameters).await {
-            Ok(_) => {}
-            Err(error) if is(&error, 404) => return Ok(()),
-            Err(error) if is(&error, 409) => return Ok(()), // another object of the same name by now: not ours
-            Err(error) => return Err(self.failed("kubernetes::delete", format!("delete {object}"), error)),
+        self.delete_object(object, uid, deadline).await?;
+        if object.kind == "Namespace" && object.group().is_empty() {
+            self.volumes_gone(&object.name, deadline).await?;
         }
-        let started = Instant::now();
-        loop {
-            match self.get(object).await? {
-                None => return Ok(()),
-                Some(live) if live.metadata("uid") != Some(uid) => return Ok(()),
-                Some(live) => {
-                    if started.elapsed() > deadline {
-                        let finalizers = live.0["metadata"]["finalizers"].to_string();
-                        return Err(self
-                            .failed(
-                                "kubernetes::delete-deadline",
-                                format!("delete {object}"),
-                                format!(
-                                    "it is still there after {} s; finalizers: {finalizers}",
-                                    deadline.as_secs()
-                                ),
-                            )
-                            .hint("the program that set a finalizer must take it away; look at its log"));
-                    }
-                }
-            }
-            self.change(object).await;
-        }
+        Ok(())
     }
 
     async fn wait(

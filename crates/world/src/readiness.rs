@@ -215,10 +215,12 @@ pub(crate) fn of_pod(pod: &Value) -> Option<Trouble> {
             _ => {}
         }
         let failed = terminated.filter(|state| number(&state["exitCode"]) != 0);
-        // an init container of ours waits until its own deadline before it fails: its first failure says it all
+        // an init container of ours waits until its own deadline before it fails: its first failure says it all; and a pod that is over
+        // (restartPolicy Never, as Jobs have it) starts nothing again
         let enough = if is_init { 1 } else { RESTARTS };
+        let over = pod["status"]["phase"] == "Failed";
         if let Some(state) = failed
-            && (restarts >= enough || (is_init && status["state"]["terminated"].is_object()))
+            && (restarts >= enough || over || (is_init && status["state"]["terminated"].is_object()))
         {
             let cause = state["reason"].as_str().unwrap_or("Error");
             let code = number(&state["exitCode"]);
@@ -276,6 +278,16 @@ mod tests {
             {"name": "wait", "restartCount": 0, "state": {"terminated": {"exitCode": 1, "reason": "Error"}}}]}});
         let trouble = of_pod(&pod).unwrap();
         assert!(trouble.has_log && !trouble.previous && !trouble.needs_person);
+    }
+
+    #[test]
+    fn a_pod_that_is_over_is_told_with_its_log() {
+        let mut pod = json!({"metadata": {"name": "p"}, "status": {"phase": "Failed", "containerStatuses": [
+            {"name": "c", "restartCount": 0, "state": {"terminated": {"exitCode": 4, "reason": "Error"}}}]}});
+        let trouble = of_pod(&pod).unwrap();
+        assert!(trouble.has_log && !trouble.previous, "{trouble:?}");
+        pod["status"]["phase"] = json!("Running");
+        assert_eq!(of_pod(&pod), None, "the kubelet starts it again");
     }
 
     #[test]

@@ -85,14 +85,14 @@ impl Trouble<'_> {
 
     /// A program that the kernel ends as often as it starts.
     fn crash_loop(&self) {
-        let little = "spar: {selfService: {resources: {requests: {memory: 8Mi}, limits: {memory: 16Mi}}}}";
-        let ran = self.apply_changed("spar: {}", little, "crash-loop");
+        let little = "g2p-bridge: {workers: {resources: {requests: {memory: 8Mi}, limits: {memory: 16Mi}}}}";
+        let ran = self.apply_changed("g2p-bridge: {}", little, "crash-loop");
         self.told(
             "a pod that crashes again and again",
             ran,
             &[
                 "kubernetes::stuck",
-                &format!("{}/spar-self-service", self.environment),
+                &format!("{}/g2p-bridge-workers", self.environment),
                 "137",
             ],
         );
