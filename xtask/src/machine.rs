@@ -56,7 +56,7 @@ const BUILD_TOOLS: [Tool; 8] = [
 ];
 
 /// What only tests need. Servers are started by the tests themselves, on loopback; Debian's own copies of them stay as they are.
-const TEST_TOOLS: [Tool; 4] = [
+const TEST_TOOLS: [Tool; 6] = [
     Tool {
         program: "/usr/lib/postgresql",
         package: "postgresql",
@@ -72,6 +72,14 @@ const TEST_TOOLS: [Tool; 4] = [
     Tool {
         program: "openssl",
         package: "openssl",
+    },
+    Tool {
+        program: "python3",
+        package: "python3",
+    },
+    Tool {
+        program: "/usr/share/doc/python3-venv",
+        package: "python3-venv",
     },
 ];
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::ensure;
 
+use super::needs::{self, Provided};
 use super::tally::Tally;
 use crate::product::cargo;
 use crate::runner::{Ran, Runner};
@@ -56,8 +57,9 @@ pub(crate) fn clippy(runner: &Runner<'_>, tally: &Tally<'_>, checkout: &Path) {
 }
 
 /// Tests, documentation, charts.
-pub(crate) fn unit(runner: &Runner<'_>, tally: &Tally<'_>, checkout: &Path) {
-    tests(runner, tally, checkout);
+pub(crate) fn unit(runner: &Runner<'_>, tally: &Tally<'_>, checkout: &Path, cache: &Path) {
+    let provided = needs::provide(runner, tally, checkout, cache);
+    tests(runner, tally, checkout, &provided);
     let mut command = cargo(
         checkout,
         &["doc", "--quiet", "--workspace", "--no-deps", "--keep-going"],
@@ -72,11 +74,12 @@ pub(crate) fn unit(runner: &Runner<'_>, tally: &Tally<'_>, checkout: &Path) {
     charts(runner, tally, checkout);
 }
 
-fn tests(runner: &Runner<'_>, tally: &Tally<'_>, checkout: &Path) {
+fn tests(runner: &Runner<'_>, tally: &Tally<'_>, checkout: &Path, provided: &Provided) {
     if runner.interrupt.wished() {
         return;
     }
-    let command = cargo(checkout, &["test", "--workspace", "--no-fail-fast"]);
+    let mut command = cargo(checkout, &["test", "--workspace", "--no-fail-fast"]);
+    provided.to(&mut command);
     let ran = runner.step("tests of the workspace", Duration::from_mins(10), || {
         runner.run("tests", command)
     });
@@ -85,6 +88,7 @@ fn tests(runner: &Runner<'_>, tally: &Tally<'_>, checkout: &Path) {
     };
     let (passed, failed) = count(&ran.stdout);
     tally.add("tests of the workspace", passed, failed);
+    provided.tell(tally);
     if failed > 0 {
         runner.printer.say(&failures(&ran.stdout));
     } else if ran.code != Some(0) {

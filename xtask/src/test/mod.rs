@@ -4,6 +4,7 @@ mod checks;
 mod host;
 mod interrupted;
 mod isolation;
+mod needs;
 mod payments;
 mod refusals;
 mod slice;
@@ -73,6 +74,7 @@ pub(crate) fn run(arguments: &Arguments, store: &Store, printer: &Printer) -> Ex
     if tally.failed() > 0 {
         printer.say(&format!("{text}\nlogs: {}", logs.display()));
     }
+    printer.data(&tally.skipped_line());
     printer.data(&tally.line());
     if tally.failed() == 0 {
         ExitCode::SUCCESS
@@ -122,7 +124,7 @@ fn all(arguments: &Arguments, store: &Store, runner: &Runner<'_>, tally: &Tally<
     machine::install(runner, Purpose::Tests)?;
     if arguments.part == Part::Unit {
         checks::lint(runner, tally, &checkout);
-        checks::unit(runner, tally, &checkout);
+        checks::unit(runner, tally, &checkout, store.cache());
         return Ok(());
     }
     if arguments.part == Part::All {
@@ -138,7 +140,7 @@ fn all(arguments: &Arguments, store: &Store, runner: &Runner<'_>, tally: &Tally<
             .map(|binary| scope.spawn(|| product::fill_bundle(runner, &checkout, binary, &bundle, false)));
         if arguments.part == Part::All {
             checks::clippy(runner, tally, &checkout);
-            checks::unit(runner, tally, &checkout);
+            checks::unit(runner, tally, &checkout, store.cache());
         }
         filled.map(|filled| {
             filled

@@ -15,6 +15,7 @@ struct Counts {
     passed: usize,
     failed: usize,
     failures: Vec<String>,
+    skips: Vec<(String, usize)>,
 }
 
 impl<'a> Tally<'a> {
@@ -68,6 +69,13 @@ impl<'a> Tally<'a> {
             .say(&format!("{word}  {what}: {passed} passed, {failed} failed"));
     }
 
+    /// Counts tests that were not run because this machine lacks something.
+    pub(crate) fn skip(&self, need: &str, count: usize, reason: &str) {
+        self.counts(|counts| counts.skips.push((need.to_owned(), count)));
+        self.printer
+            .say(&format!("  skip  {count} for want of {need}: {reason}"));
+    }
+
     pub(crate) fn failed(&self) -> usize {
         self.counts(|counts| counts.failed)
     }
@@ -84,6 +92,23 @@ impl<'a> Tally<'a> {
         })
     }
 
+    /// The line before the last one.
+    pub(crate) fn skipped_line(&self) -> String {
+        self.counts(|counts| {
+            let sum: usize = counts.skips.iter().map(|(_, count)| count).sum();
+            let each: Vec<_> = counts
+                .skips
+                .iter()
+                .map(|(need, count)| format!("{need} {count}"))
+                .collect();
+            if each.is_empty() {
+                "0 skipped".to_owned()
+            } else {
+                format!("{sum} skipped: {}", each.join(", "))
+            }
+        })
+    }
+
     /// The last line.
     pub(crate) fn line(&self) -> String {
         self.counts(|counts| format!("{} passed, {} failed", counts.passed, counts.failed))
@@ -91,5 +116,22 @@ impl<'a> Tally<'a> {
 
     fn counts<T>(&self, with: impl FnOnce(&mut Counts) -> T) -> T {
         with(&mut self.counts.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn skips_have_a_line_of_their_own_and_count_as_neither() {
+        let printer = Printer::new();
+        let tally = Tally::new(&printer);
+        assert_eq!(tally.skipped_line(), "0 skipped");
+        tally.add("tests", 3, 0);
+        tally.skip("helm", 2, "it is not here");
+        tally.skip("live-services", 1, "none is named");
+        assert_eq!(tally.skipped_line(), "3 skipped: helm 2, live-services 1");
+        assert_eq!(tally.line(), "3 passed, 0 failed");
     }
 }

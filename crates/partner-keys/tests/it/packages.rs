@@ -5,12 +5,14 @@ use std::process::Command;
 use crate::keys;
 use crate::service::{CLIENT, Service};
 
-/// Runs where `OPENG2P_TEST_PYTHON` names a Python with openg2p-g2pconnect-common-lib; says so where it does not.
+/// Runs where `OPENG2P_TEST_PYTHON` names a Python with openg2p-g2pconnect-common-lib, as `cargo xtask test` provides it.
 #[test]
-#[allow(clippy::print_stderr)] // the reason of a skipped test
 fn the_published_package_accepts_and_refuses_as_we_do() {
     let Some(python) = std::env::var_os("OPENG2P_TEST_PYTHON") else {
-        eprintln!("skipped: OPENG2P_TEST_PYTHON names no Python with openg2p-g2pconnect-common-lib");
+        openg2p_test_needs::skip(
+            "python",
+            "OPENG2P_TEST_PYTHON names no Python with openg2p-g2pconnect-common-lib",
+        );
         return;
     };
     let service = Service::start();
