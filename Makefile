@@ -10,7 +10,7 @@ export PATH := $(PATH):$(HOME)/.cargo/bin:/usr/local/go/bin
 XTASK = cargo xtask
 
 .DEFAULT_GOAL := help
-.PHONY: help try test bench-box lint unit slice fmt docs lab lab-list lab-down clean-cache needs needs-box
+.PHONY: help try test bench-box lint unit slice fmt lock docs lab lab-list lab-down clean-cache needs needs-box
 
 help: ## List the chores
 	@echo 'make CHORE'
@@ -36,6 +36,9 @@ slice: needs-box ## The installation on a throw-away host alone, with its checks
 
 fmt: needs ## Format all Rust
 	@cargo fmt --all
+
+lock: needs ## Bring bundle.lock up to date after a change of charts, images or what goes into them
+	@$(XTASK) lock
 
 docs: needs ## Documentation of all crates
 	@cargo doc --workspace --no-deps

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
-use std::process::{Child, ExitCode, Stdio};
+use std::process::{Child, Command, ExitCode, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -43,6 +43,7 @@ pub(crate) fn run(store: &Store, printer: &Printer) -> anyhow::Result<ExitCode> 
     let bundle = product::bundle_directory(store.cache(), LAB);
     product::fill_bundle(&runner, &checkout, &binary, &bundle, false)?;
     let again = product::fill_bundle(&runner, &checkout, &binary, &bundle, false)?;
+    let cloned = in_a_clone(&runner, &checkout, &binary, &bundle, &work.join("clone"))?;
     let lab = product::lab_up(&runner, store, LAB)?;
     let site = Site {
         binary,
@@ -50,7 +51,7 @@ pub(crate) fn run(store: &Store, printer: &Printer) -> anyhow::Result<ExitCode> 
         directory: work,
         lab,
     };
-    let figures = measure(&runner, &site, again.took);
+    let figures = measure(&runner, &site, again.took, cloned);
     down(store, printer)?;
     let figures = figures?;
     printer.data(&table(&figures));
@@ -64,7 +65,33 @@ fn down(store: &Store, printer: &Printer) -> anyhow::Result<()> {
     }
 }
 
-fn measure(runner: &Runner<'_>, site: &Site, bundle: Duration) -> anyhow::Result<Vec<Figure>> {
+/// How long the same bundle takes from a fresh clone, whose files have other times and another place.
+fn in_a_clone(
+    runner: &Runner<'_>,
+    checkout: &Path,
+    binary: &Path,
+    bundle: &Path,
+    clone: &Path,
+) -> anyhow::Result<Duration> {
+    if clone.exists() {
+        fs::remove_dir_all(clone).with_context(|| format!("removing {}", clone.display()))?;
+    }
+    let mut git = Command::new("git");
+    git.args(["clone", "--quiet", "--depth", "1"])
+        .arg(format!("file://{}", checkout.display()))
+        .arg(clone);
+    runner.run("clone", git)?.expect(0)?;
+    let ran = product::fill_bundle(runner, clone, binary, bundle, false)?;
+    fs::remove_dir_all(clone).with_context(|| format!("removing {}", clone.display()))?;
+    Ok(ran.took)
+}
+
+fn measure(
+    runner: &Runner<'_>,
+    site: &Site,
+    bundle: Duration,
+    cloned: Duration,
+) -> anyhow::Result<Vec<Figure>> {
     fs::write(site.directory.join("site.yaml"), product::site_file(&site.lab)?)?;
     let boot = Duration::from_millis(site.host()?.boot_milliseconds.unwrap_or_default());
     let mut watcher = watch_engine(site)?;
@@ -110,6 +137,7 @@ fn measure(runner: &Runner<'_>, site: &Site, bundle: Duration) -> anyhow::Result
     };
     let mut figures = vec![
         figure("bundle create with nothing changed", seconds(bundle), "5 s"),
+        figure("  the same from a fresh clone", seconds(cloned), "5 s"),
         figure("host boot to SSH", seconds(boot), "10 s"),
         figure("bare host to node Ready", format!("{ready:.1} s"), "60 s"),
         figure(

@@ -43,6 +43,8 @@ enum Chore {
     BenchBox,
     /// Throw-away Debian hosts on this machine
     Lab(lab::Arguments),
+    /// Bring bundle.lock up to date with what is built from this checkout; nothing is built for it
+    Lock,
     /// Remove what builds keep outside of the checkout
     CleanCache(clean::Arguments),
 }
@@ -52,10 +54,32 @@ fn with_store(chore: Chore, printer: &Printer) -> anyhow::Result<ExitCode> {
     match chore {
         Chore::Try(arguments) => try_box::run(&arguments, &store, printer),
         Chore::Test(arguments) => Ok(test::run(&arguments, &store, printer)),
+        Chore::Lock => lock(&store, printer),
         Chore::BenchBox => bench_box::run(&store, printer),
         Chore::CleanCache(arguments) => clean::run(&arguments, &store, printer),
         Chore::Lab(arguments) => lab::run(arguments, printer),
     }
+}
+
+fn lock(store: &Store, printer: &Printer) -> anyhow::Result<ExitCode> {
+    let checkout = product::checkout()?;
+    let runner = runner::Runner::new(printer, store.cache(), store.cache().join("logs").join("lock"))?;
+    let arguments = [
+        "run",
+        "--quiet",
+        "--package",
+        "openg2p",
+        "--",
+        "bundle",
+        "lock",
+        "--accept-moved=build",
+    ];
+    let code = runner.attached(product::cargo(&checkout, &arguments))?;
+    Ok(if code == Some(0) {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 fn main() -> ExitCode {

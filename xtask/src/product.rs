@@ -84,7 +84,8 @@ fn executable(messages: &str) -> Option<PathBuf> {
         .next_back()
 }
 
-/// Fills the bundle of this name, made from this checkout.
+/// Fills the bundle of this name, made from this checkout. What Debian serves moves with every security update, so a
+/// fresh machine takes what is there today. Anything else that is not as `bundle.lock` says ends it.
 pub(crate) fn fill_bundle(
     runner: &Runner<'_>,
     checkout: &Path,
@@ -92,10 +93,18 @@ pub(crate) fn fill_bundle(
     bundle: &Path,
     shown: bool,
 ) -> anyhow::Result<Ran> {
+    // Debian's moves go into a copy: a chore does not change the checkout.
+    let lock = bundle.with_extension("lock");
+    if let Some(folder) = lock.parent() {
+        fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
+    }
+    fs::copy(checkout.join("bundle.lock"), &lock)
+        .with_context(|| format!("copying bundle.lock to {}", lock.display()))?;
     let mut command = Command::new(binary);
-    // What Debian serves moves with every security update: a fresh machine takes what is there today.
     command
-        .args(["bundle", "create", "--accept-moved", "--bundle"])
+        .args(["bundle", "create", "--accept-moved=debian", "--lock"])
+        .arg(&lock)
+        .arg("--bundle")
         .arg(bundle)
         .current_dir(checkout);
     runner.step(BUNDLE_STEP, BUNDLE_GUESS, || {

@@ -10,8 +10,9 @@ use std::{env, path::Path, process::ExitCode, time::Instant};
 
 use openg2p_bundle::{
     check,
-    create::{Moves, OFFICIAL, Options, create},
+    create::{OFFICIAL, Options, create},
     error::BundleError,
+    moves::Moves,
     progress::{Event, Progress},
 };
 
@@ -71,11 +72,9 @@ fn run(arguments: &[String]) -> Result<(), BundleError> {
             .unwrap_or_default();
         options.release = value("--release").unwrap_or(options.release);
         options.refresh = has("--refresh");
-        options.moved = if has("--accept-moved") {
-            Moves::Accept
-        } else {
-            Moves::Refuse
-        };
+        if has("--accept-moved") {
+            options.moves = Moves::all();
+        }
         let root = value("--root").unwrap_or_else(|| ".".to_owned());
         let report = create(Path::new(&root), &options, &Terminal(start))?;
         println!("{} members, digest {}", report.index.members.len(), report.digest);

@@ -235,6 +235,21 @@ pub struct BlobWriter<'a> {
 }
 
 impl BlobWriter<'_> {
+    /// Bytes so far.
+    pub(crate) fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Drops all bytes so far.
+    pub(crate) fn clear(&mut self) -> std::io::Result<()> {
+        use std::io::Seek;
+        self.file.as_file().set_len(0)?;
+        self.file.rewind()?;
+        self.hash = Sha256::new();
+        self.size = 0;
+        Ok(())
+    }
+
     /// Puts the blob into the cache.
     pub fn keep(self) -> Result<Blob, BundleError> {
         let sha256 = Digest::from_hash(&self.hash.finalize());

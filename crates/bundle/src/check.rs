@@ -14,7 +14,7 @@ use crate::{
     cache::hash_file,
     error::BundleError,
     index::{Blob, Digest, INDEX_FILE, Index, Kind, Member, blob_path},
-    layout::{OCI_LAYOUT, media_type_in, oci_index},
+    layout::{DIGEST_FILE, OCI_LAYOUT, digest_line, media_type_in, oci_index},
     progress::{Meter, Progress},
 };
 
@@ -49,7 +49,8 @@ pub enum Problem {
         /// The file.
         path: PathBuf,
     },
-    /// `index.json` or `oci-layout` is not the one that belongs to `bundle.json`.
+    /// `index.json`, `oci-layout` or `bundle.sha256` is not the one that belongs to `bundle.json`, or `bundle.json` is
+    /// not written as this program writes it.
     Layout {
         /// The file.
         path: PathBuf,
@@ -176,6 +177,10 @@ pub fn verify(dir: &Path, progress: &dyn Progress) -> Result<Findings, BundleErr
     let layout = [
         ("oci-layout", OCI_LAYOUT.as_bytes().to_vec()),
         ("index.json", oci_index(&index, media_type_in(dir))),
+        // Names, versions and origins have no digest of their own.
+        (DIGEST_FILE, digest_line(&index).into_bytes()),
+        // Other bytes with the same meaning are not those whose digest people compare.
+        (INDEX_FILE, index.to_bytes()),
     ];
     for (name, bytes) in layout {
         let path = dir.join(name);
@@ -254,7 +259,10 @@ fn manifest_differs(dir: &Path, member: &Member) -> Option<String> {
 fn unlisted(dir: &Path, needed: &BTreeSet<&str>) -> Result<Vec<Problem>, BundleError> {
     let blobs = dir.join("blobs/sha256");
     let places: [(&Path, &[&str]); 3] = [
-        (dir, &["blobs", INDEX_FILE, "index.json", "oci-layout"]),
+        (
+            dir,
+            &["blobs", INDEX_FILE, DIGEST_FILE, "index.json", "oci-layout"],
+        ),
         (&dir.join("blobs"), &["sha256"]),
         (&blobs, &[]),
     ];

@@ -17,21 +17,13 @@ use crate::{
     estimate,
     index::{Digest, Index, Kind, Member},
     layout,
-    lock::{Entry, EntryKey, LOCK_FILE, Lock, Moved},
+    lock::{Entry, LOCK_FILE, Lock, Moved},
+    mirrors::Mirrors,
+    moves::Moves,
     progress::{Event, Progress},
     recipe::{Recipe, Recipes},
-    sources::{self, Inputs, Setup, Source, Workshop},
+    sources::{self, Inputs, Setup, Source, Workshop, transfer::Patience},
 };
-
-/// What to do when a source gives something else than the lock file says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Moves {
-    /// End with an error that names each member that moved; nothing is changed.
-    #[default]
-    Refuse,
-    /// Go on, tell what moved, and bring the lock file up to date.
-    Accept,
-}
 
 /// How a bundle is made.
 #[derive(Debug, Clone)]
@@ -44,8 +36,8 @@ pub struct Options {
     pub prefer: Vec<String>,
     /// Components to bundle; all if empty.
     pub only: Vec<String>,
-    /// What to do when members moved.
-    pub moved: Moves,
+    /// Which members may differ from the lock file.
+    pub moves: Moves,
     /// The lock file, if it is not `bundle.lock` at the root of the repository.
     pub lock: Option<PathBuf>,
     /// How many members are made at once.
@@ -56,14 +48,12 @@ pub struct Options {
     pub cache: PathBuf,
     /// Where cargo compiles, `target` in [`cache_folder`] by default.
     pub cargo_target: PathBuf,
-    /// Root of the Debian mirror.
-    pub debian_mirror: String,
-    /// Root of the mirror of Debian's security archive.
-    pub security_mirror: String,
+    /// Whom to ask instead of the makers.
+    pub mirrors: Mirrors,
     /// Certificates of authorities, as PEM files, that registries and servers may use besides the system's.
     pub authorities: Vec<PathBuf>,
-    /// Registries (`host:port`) that are asked over plain HTTP; only loopback addresses are accepted.
-    pub plain_registries: Vec<String>,
+    /// How long and how often registries and servers are asked.
+    pub patience: Patience,
 }
 
 /// Sources of the lab: everything is built on this machine, and packages come from Debian.
@@ -81,16 +71,15 @@ impl Options {
             release: "trixie".to_owned(),
             prefer: LAB.iter().map(|&name| name.to_owned()).collect(),
             only: Vec::new(),
-            moved: Moves::Refuse,
+            moves: Moves::refuse(),
             lock: None,
             jobs: std::thread::available_parallelism().map_or(2, usize::from),
             refresh: false,
             cargo_target: env::var_os("CARGO_TARGET_DIR").map_or_else(|| cache.join("target"), PathBuf::from),
             cache: cache.join("bundle"),
-            debian_mirror: "http://deb.debian.org/debian".to_owned(),
-            security_mirror: "http://deb.debian.org/debian-security".to_owned(),
+            mirrors: Mirrors::default(),
             authorities: Vec::new(),
-            plain_registries: Vec::new(),
+            patience: Patience::default(),
         }
     }
 }
@@ -132,79 +121,143 @@ struct Group<'a> {
     recipes: Vec<&'a Recipe>,
     what: String,
     inputs: Inputs,
+    /// What the lock file will hold, if that is known before anything is made.
+    foreseen: Vec<Entry>,
     expected: Option<Duration>,
     cached: bool,
 }
 
 /// Makes the bundle that the repository at `root` describes.
 pub fn create(root: &Path, options: &Options, progress: &dyn Progress) -> Result<Report, BundleError> {
-    let lock_path = options.lock.clone().unwrap_or_else(|| root.join(LOCK_FILE));
-    let lock = Lock::load(&lock_path)?;
     let recipes = Recipes::load(root)?;
+    let start = begin(root, options, &recipes, progress)?;
+    let (lock, workshop, groups) = (&start.lock, &start.workshop, &start.groups);
     let whole = options.only.is_empty();
-    let cache = Cache::open(&options.cache)?;
-    let setup = Setup {
-        root: root.to_owned(),
-        cache,
-        recipes: &recipes,
-        lock: lock.clone(),
-        progress,
-        options,
-    };
-    let workshop = Workshop::new(setup);
-
-    let mut groups = choose(&recipes, options)?;
-    prepare(&mut groups, &workshop)?;
-    if options.moved == Moves::Refuse {
-        // Better to refuse now than after an hour of building what is refused then.
-        let moved = moved_inputs(&groups, &lock);
-        if !moved.is_empty() {
-            return Err(BundleError::LockMoved {
-                lock: lock_path,
-                moved,
-            });
-        }
-    }
+    // Better to refuse now than after an hour of making what is refused then.
+    start.refuse(options, &lock.moved(&start.foreseen(), whole))?;
     let made = groups.iter().filter(|group| !group.cached).count();
-    let expected = guess(&groups, &workshop, options.jobs);
+    let expected = guess(groups, workshop, options.jobs);
     progress.event(Event::Planned {
         members: groups.iter().map(|group| group.recipes.len()).sum(),
         to_make: made,
         expected,
     });
 
-    let results = obtain(&groups, &workshop, options.jobs)?;
+    let results = obtain(groups, workshop, options.jobs)?;
     let mut members = Vec::new();
     let mut entries = Vec::new();
     for (group, made) in groups.iter().zip(results) {
-        for member in join(group, made)? {
-            let inputs = group.inputs.built.then(|| group.inputs.lock_digest());
-            entries.push(Entry::new(&member, group.source.name(), &options.release, inputs));
-            members.push(member);
+        let joined = join(group, made)?;
+        if group.foreseen.is_empty() {
+            let name = group.source.name();
+            entries.extend(
+                joined
+                    .iter()
+                    .map(|member| Entry::fetched(member, name, &options.release)),
+            );
         }
+        entries.extend(group.foreseen.iter().cloned());
+        members.extend(joined);
     }
     let index = Index::new(&options.release, members)?;
     let now = Lock::new(entries);
     let moved = lock.moved(&now, whole);
-    if !moved.is_empty() && options.moved == Moves::Refuse {
-        return Err(BundleError::LockMoved {
-            lock: lock_path,
-            moved,
-        });
-    }
+    start.refuse(options, &moved)?;
     layout::write(&options.dir, &index, &workshop.cache, options.jobs, progress)?;
-    if !moved.is_empty() {
-        for one in &moved {
-            progress.event(Event::Moved(one));
-        }
-        write_file(&lock_path, lock.accept(&now, whole).to_text().as_bytes())?;
-    }
+    start.keep(&now, &moved, whole, progress)?;
     Ok(Report {
         digest: index.digest(),
         index,
         moved,
         made,
     })
+}
+
+/// Brings the lock file up to date with everything that is known without making or fetching members: what is built here,
+/// what tags stand for, what published checksums say. What Debian's archive has is known only when a bundle is made.
+pub fn lock(root: &Path, options: &Options, progress: &dyn Progress) -> Result<Vec<Moved>, BundleError> {
+    let recipes = Recipes::load(root)?;
+    let start = begin(root, options, &recipes, progress)?;
+    let whole = options.only.is_empty();
+    let now = start.foreseen();
+    let moved = start.lock.moved(&now, whole);
+    start.refuse(options, &moved)?;
+    start.keep(&now, &moved, whole, progress)?;
+    Ok(moved)
+}
+
+/// What a run starts with.
+struct Start<'a> {
+    lock_path: PathBuf,
+    lock: Lock,
+    workshop: Workshop<'a>,
+    groups: Vec<Group<'a>>,
+}
+
+fn begin<'a>(
+    root: &Path,
+    options: &'a Options,
+    recipes: &'a Recipes,
+    progress: &'a dyn Progress,
+) -> Result<Start<'a>, BundleError> {
+    let lock_path = options.lock.clone().unwrap_or_else(|| root.join(LOCK_FILE));
+    let lock = Lock::load(&lock_path)?;
+    options.moves.check(recipes, &lock)?;
+    let setup = Setup {
+        root: root.to_owned(),
+        cache: Cache::open(&options.cache)?,
+        recipes,
+        lock: lock.clone(),
+        progress,
+        options,
+    };
+    let workshop = Workshop::new(setup);
+    let mut groups = choose(recipes, options)?;
+    prepare(&mut groups, &workshop)?;
+    Ok(Start {
+        lock_path,
+        lock,
+        workshop,
+        groups,
+    })
+}
+
+impl Start<'_> {
+    fn foreseen(&self) -> Lock {
+        Lock::new(
+            self.groups
+                .iter()
+                .flat_map(|group| group.foreseen.iter().cloned()),
+        )
+    }
+
+    fn refuse(&self, options: &Options, moved: &[Moved]) -> Result<(), BundleError> {
+        let moved = options.moves.refused(moved);
+        if moved.is_empty() {
+            return Ok(());
+        }
+        Err(BundleError::LockMoved {
+            lock: self.lock_path.clone(),
+            moved,
+        })
+    }
+
+    fn keep(
+        &self,
+        now: &Lock,
+        moved: &[Moved],
+        whole: bool,
+        progress: &dyn Progress,
+    ) -> Result<(), BundleError> {
+        for one in moved {
+            progress.event(Event::Moved(one));
+        }
+        let text = self.lock.accept(now, whole).to_text();
+        if moved.is_empty() || std::fs::read_to_string(&self.lock_path).is_ok_and(|found| found == text) {
+            return Ok(());
+        }
+        write_file(&self.lock_path, text.as_bytes())
+    }
 }
 
 /// One source for each member: the first that is both wanted and declared.
@@ -259,6 +312,7 @@ fn choose<'a>(recipes: &'a Recipes, options: &Options) -> Result<Vec<Group<'a>>,
                 recipes: vec![recipe],
                 what,
                 inputs: Inputs::default(),
+                foreseen: Vec::new(),
                 expected: None,
                 cached: false,
             });
@@ -274,12 +328,9 @@ fn choose<'a>(recipes: &'a Recipes, options: &Options) -> Result<Vec<Group<'a>>,
 fn prepare(groups: &mut [Group<'_>], workshop: &Workshop<'_>) -> Result<(), BundleError> {
     let mut errors = Vec::new();
     for group in groups.iter_mut() {
-        match group.source.inputs(&group.recipes, workshop) {
-            Ok(inputs) => group.inputs = inputs,
-            Err(error) => {
-                errors.push(error);
-                continue;
-            }
+        if let Err(error) = look(group, workshop) {
+            errors.push(error);
+            continue;
         }
         group.expected = estimate::of(&group.what, &workshop.cache);
         group.cached = !workshop.refresh && workshop.cache.load(&group.inputs.key()).is_some();
@@ -289,6 +340,19 @@ fn prepare(groups: &mut [Group<'_>], workshop: &Workshop<'_>) -> Result<(), Bund
     }
     // The longest first, so that nobody waits alone for it at the end.
     groups.sort_by_key(|group| std::cmp::Reverse(group.expected));
+    Ok(())
+}
+
+/// What decides the members of a group, and what the lock file will hold of them.
+fn look(group: &mut Group<'_>, workshop: &Workshop<'_>) -> Result<(), BundleError> {
+    group.inputs = group.source.inputs(&group.recipes, workshop)?;
+    for recipe in &group.recipes {
+        if let Some((origin, held)) = group.source.foresee(recipe, &group.inputs, workshop)? {
+            group
+                .foreseen
+                .push(Entry::foreseen(recipe, group.source.name(), origin, held));
+        }
+    }
     Ok(())
 }
 
@@ -304,33 +368,6 @@ fn guess(groups: &[Group<'_>], workshop: &Workshop<'_>, jobs: usize) -> Option<D
         }
     }
     estimate::together(&parts.into_values().flatten().collect::<Vec<_>>(), jobs)
-}
-
-fn moved_inputs(groups: &[Group<'_>], lock: &Lock) -> Vec<Moved> {
-    let mut moved = Vec::new();
-    for group in groups.iter().filter(|group| group.inputs.built) {
-        for recipe in &group.recipes {
-            let source = group.source.name().to_owned();
-            let key = EntryKey {
-                source: source.clone(),
-                release: None,
-                kind: recipe.kind,
-                name: recipe.name.clone(),
-            };
-            let now = group.inputs.lock_digest();
-            let change = match lock.get(&key).map(|entry| entry.inputs.as_ref()) {
-                Some(Some(inputs)) if inputs == &now => continue,
-                Some(_) => "its inputs changed",
-                None => "new",
-            };
-            moved.push(Moved {
-                member: recipe.id(),
-                source,
-                change: change.to_owned(),
-            });
-        }
-    }
-    moved
 }
 
 /// Obtains every group, several at once. All errors are collected; one failure does not stop the others.

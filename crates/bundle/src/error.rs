@@ -1,6 +1,7 @@
 //! What can go wrong when a bundle is made, read or checked, each with a stable code.
 
 use std::{
+    collections::BTreeSet,
     fmt::Write as _,
     path::{Path, PathBuf},
 };
@@ -105,6 +106,26 @@ pub enum BundleError {
         /// Each member that moved.
         moved: Vec<Moved>,
     },
+    /// A mirror is not written as one.
+    #[error("the mirror `{text}` {why}; write it like `{like}`")]
+    Mirror {
+        /// What was given.
+        text: String,
+        /// What is wrong with it.
+        why: &'static str,
+        /// A good one.
+        like: &'static str,
+    },
+    /// A word of `--accept-moved` names nothing.
+    #[error(
+        "`{word}` is neither a source ({sources}) nor a member of the catalogue; packages that others bring along are accepted with `debian`"
+    )]
+    UnknownScope {
+        /// The word.
+        word: String,
+        /// Names of the sources.
+        sources: String,
+    },
     /// An archive contains something that must not be unpacked or passed on.
     #[error("{what} contains `{entry}`, {why}; it is not used")]
     UnsafeArchive {
@@ -166,6 +187,8 @@ impl BundleError {
             Self::BuildFailed { .. } => "bundle::build-failed",
             Self::DigestMismatch { .. } => "bundle::digest-mismatch",
             Self::LockMoved { .. } => "bundle::lock-moved",
+            Self::Mirror { .. } => "bundle::mirror-invalid",
+            Self::UnknownScope { .. } => "bundle::unknown-scope",
             Self::UnsafeArchive { .. } => "bundle::unsafe-archive",
             Self::CacheDamaged { .. } => "bundle::cache-damaged",
             Self::NotABundle { .. } => "bundle::incomplete",
@@ -200,7 +223,12 @@ fn moved_message(lock: &Path, moved: &[Moved]) -> String {
     for one in moved {
         let _ = write!(text, "\n  {one}");
     }
-    text.push_str("\nnothing was changed; look at the list, then accept it with `--accept-moved` and commit the lock file");
+    let sources: BTreeSet<&str> = moved.iter().map(|one| one.source.as_str()).collect();
+    let _ = write!(
+        text,
+        "\nnothing was changed; look at the list, then accept it with `--accept-moved={}` and commit the lock file",
+        sources.into_iter().collect::<Vec<_>>().join(",")
+    );
     text
 }
 

@@ -27,6 +27,14 @@ use crate::{
 /// Content of the file `oci-layout`.
 pub const OCI_LAYOUT: &str = r#"{"imageLayoutVersion":"1.0.0"}"#;
 
+/// Name of the file with the bundle's digest, as `sha256sum --check` reads it.
+pub const DIGEST_FILE: &str = "bundle.sha256";
+
+/// Content of [`DIGEST_FILE`].
+pub fn digest_line(index: &Index) -> String {
+    format!("{}  {INDEX_FILE}\n", index.digest())
+}
+
 /// The standard's own index, from which `ctr images import` and others read the images' names.
 pub fn oci_index(index: &Index, media_type: impl Fn(&Digest) -> Option<String>) -> Vec<u8> {
     let manifests: Vec<_> = index
@@ -117,6 +125,7 @@ pub fn write(
     let files = [
         ("oci-layout", OCI_LAYOUT.as_bytes().to_vec()),
         ("index.json", oci_index(index, media_type_in(&place))),
+        (DIGEST_FILE, digest_line(index).into_bytes()),
         (INDEX_FILE, index.to_bytes()),
     ];
     let same = |name: &str, bytes: &[u8]| fs::read(place.join(name)).is_ok_and(|found| found == bytes);

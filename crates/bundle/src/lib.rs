@@ -25,6 +25,10 @@ pub mod layout;
 #[cfg(feature = "sources")]
 pub mod lock;
 #[cfg(feature = "sources")]
+pub mod mirrors;
+#[cfg(feature = "sources")]
+pub mod moves;
+#[cfg(feature = "sources")]
 pub mod progress;
 #[cfg(feature = "sources")]
 pub mod recipe;

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     error::BundleError,
     index::{Digest, Kind, Member},
+    recipe::Recipe,
 };
 
 /// Name of the lock file at the root of the repository.
@@ -19,7 +20,7 @@ pub const LOCK_FILE: &str = "bundle.lock";
 
 const HEADER: &str = "\
 # Written by `openg2p bundle create`; do not edit. Fetched members are locked by the SHA-256 of their bytes, members that
-# are built here by the digest of their inputs. `openg2p bundle create --accept-moved` brings it up to date.
+# are built here by the digest of their inputs. `openg2p bundle lock --accept-moved=build` brings the latter up to date.
 ";
 
 /// What names an entry.
@@ -33,6 +34,15 @@ pub struct EntryKey {
     pub kind: Kind,
     /// The member's name.
     pub name: String,
+}
+
+/// What the lock holds on to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Held {
+    /// The digest of the declared inputs of what is built here.
+    Inputs(Digest),
+    /// The digest of what is fetched.
+    Sha256(Digest),
 }
 
 /// One locked member.
@@ -53,14 +63,14 @@ pub struct Entry {
     /// Digest of the declared inputs, if it was built here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inputs: Option<Digest>,
-    /// Digest of the member, if it was fetched.
+    /// Digest of what was fetched: of an image's manifest, of a package, of the file that a web server has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<Digest>,
 }
 
 impl Entry {
-    /// The entry for a member; `inputs` is the digest of its inputs if it was built here.
-    pub fn new(member: &Member, source: &str, release: &str, inputs: Option<Digest>) -> Self {
+    /// The entry for a member that was fetched: it is known when its bytes are.
+    pub fn fetched(member: &Member, source: &str, release: &str) -> Self {
         Self {
             kind: member.kind,
             name: member.name.clone(),
@@ -69,8 +79,27 @@ impl Entry {
             version: member.version.clone(),
             licence: member.licence.clone(),
             origin: member.origin.clone(),
-            sha256: inputs.is_none().then(|| member.sha256.clone()),
+            inputs: None,
+            sha256: Some(member.sha256.clone()),
+        }
+    }
+
+    /// The entry for a member of which everything that the lock holds is known before it is made or fetched.
+    pub fn foreseen(recipe: &Recipe, source: &str, origin: String, held: Held) -> Self {
+        let (inputs, sha256) = match held {
+            Held::Inputs(digest) => (Some(digest), None),
+            Held::Sha256(digest) => (None, Some(digest)),
+        };
+        Self {
+            kind: recipe.kind,
+            name: recipe.name.clone(),
+            source: source.to_owned(),
+            release: None,
+            version: recipe.version.clone().unwrap_or_default(),
+            licence: recipe.licence.clone(),
+            origin,
             inputs,
+            sha256,
         }
     }
 
@@ -84,7 +113,8 @@ impl Entry {
         }
     }
 
-    fn id(&self) -> String {
+    /// `kind/name`.
+    pub fn id(&self) -> String {
         format!("{}/{}", self.kind, self.name)
     }
 }
@@ -209,7 +239,7 @@ impl Lock {
         let mut all = Vec::new();
         for (key, entry) in &now.entries {
             let change = match self.entries.get(key) {
-                None => Some(format!("new, version {}", entry.version)),
+                None => Some(new(entry)),
                 Some(before) => change(before, entry),
             };
             if let Some(change) = change {
@@ -265,6 +295,20 @@ impl Lock {
     }
 }
 
+/// What a person needs for saying yes to something that was never locked: of fetched members the whole digest, to compare
+/// it with what its makers publish.
+fn new(entry: &Entry) -> String {
+    match &entry.sha256 {
+        Some(sha256) if entry.release.is_none() => {
+            format!(
+                "new, version {}, from {} with sha256 {sha256}",
+                entry.version, entry.origin
+            )
+        }
+        _ => format!("new, version {}", entry.version),
+    }
+}
+
 fn change(before: &Entry, now: &Entry) -> Option<String> {
     let mut parts = Vec::new();
     let mut differs = |what: &str, before: &str, now: &str| {
@@ -280,11 +324,14 @@ fn change(before: &Entry, now: &Entry) -> Option<String> {
     differs("version", &before.version, &now.version);
     differs("licence", &before.licence, &now.licence);
     differs("origin", &before.origin, &now.origin);
-    if before.inputs != now.inputs {
-        differs("inputs", &short(&before.inputs), &short(&now.inputs));
-    }
-    if before.sha256 != now.sha256 {
-        differs("sha256", &short(&before.sha256), &short(&now.sha256));
+    // Compared in full length, shown in short.
+    for (what, before, now) in [
+        ("inputs", &before.inputs, &now.inputs),
+        ("sha256", &before.sha256, &now.sha256),
+    ] {
+        if before != now {
+            parts.push(format!("{what} {} -> {}", short(before), short(now)));
+        }
     }
     (!parts.is_empty()).then(|| parts.join(", "))
 }
@@ -313,39 +360,71 @@ mod tests {
         }
     }
 
+    fn recipe(kind: Kind, name: &str, version: &str) -> Recipe {
+        Recipe {
+            kind,
+            name: name.to_owned(),
+            version: Some(version.to_owned()),
+            reference: None,
+            licence: "MPL-2.0".to_owned(),
+            releases: Vec::new(),
+            sources: crate::recipe::Sources::default(),
+            file: std::path::PathBuf::new(),
+            component: String::new(),
+        }
+    }
+
     fn package(name: &str, version: &str, release: &str) -> Entry {
-        Entry::new(
+        Entry::fetched(
             &member(Kind::DebianPackage, name, version, version),
             "debian",
             release,
-            None,
         )
     }
 
     #[test]
     fn built_members_are_locked_by_inputs_and_fetched_ones_by_bytes() {
-        let inputs = Some(Digest::of(b"inputs"));
-        let built = |content| {
-            Lock::new([Entry::new(
-                &member(Kind::Image, "a", "1", content),
-                "build",
-                "trixie",
-                inputs.clone(),
+        let held = |held| {
+            Lock::new([Entry::foreseen(
+                &recipe(Kind::Image, "a", "1"),
+                "x",
+                "o".to_owned(),
+                held,
             )])
         };
-        assert!(
-            built("one").moved(&built("two"), true).is_empty(),
-            "other bytes from the same inputs"
+        let inputs = held(Held::Inputs(Digest::of(b"one")));
+        assert!(inputs.to_text().contains("inputs: ") && !inputs.to_text().contains("sha256: "));
+        assert_eq!(
+            inputs.moved(&held(Held::Inputs(Digest::of(b"two"))), true).len(),
+            1
         );
         let fetched = |content| {
-            Lock::new([Entry::new(
+            Lock::new([Entry::fetched(
                 &member(Kind::Image, "a", "1", content),
                 "oci",
                 "trixie",
-                None,
             )])
         };
+        assert!(!fetched("one").to_text().contains("inputs: "));
         assert_eq!(fetched("one").moved(&fetched("two"), true).len(), 1);
+    }
+
+    #[test]
+    fn a_new_fetched_member_is_told_with_its_whole_digest() {
+        let sha256 = Digest::of(b"official");
+        let now = Lock::new([Entry::foreseen(
+            &recipe(Kind::Image, "etcd", "3.6.8-0"),
+            "oci",
+            "registry.k8s.io/etcd:3.6.8-0".to_owned(),
+            Held::Sha256(sha256.clone()),
+        )]);
+        let text = Lock::default().moved(&now, true)[0].to_string();
+        assert_eq!(
+            text,
+            format!(
+                "image/etcd (oci): new, version 3.6.8-0, from registry.k8s.io/etcd:3.6.8-0 with sha256 {sha256}"
+            )
+        );
     }
 
     #[test]
@@ -415,8 +494,15 @@ mod tests {
             prop::option::of(any::<u64>()),
         )
             .prop_map(|(kind, name, version, source, inputs)| {
-                let inputs = inputs.map(|number| Digest::of(&number.to_be_bytes()));
-                Entry::new(&member(kind, &name, &version, &version), source, "trixie", inputs)
+                match inputs.map(|number| Digest::of(&number.to_be_bytes())) {
+                    Some(inputs) => Entry::foreseen(
+                        &recipe(kind, &name, &version),
+                        source,
+                        name.clone(),
+                        Held::Inputs(inputs),
+                    ),
+                    None => Entry::fetched(&member(kind, &name, &version, &version), source, "trixie"),
+                }
             })
     }
 

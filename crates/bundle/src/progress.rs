@@ -39,6 +39,15 @@ pub enum Event<'a> {
         /// What.
         what: &'a str,
     },
+    /// A server or the line failed; it is asked once more.
+    Again {
+        /// What is fetched.
+        what: &'a str,
+        /// What went wrong.
+        why: &'a str,
+        /// How long is waited first.
+        pause: Duration,
+    },
     /// Work on one thing failed; the error follows when the others have ended.
     Failed {
         /// What.

@@ -194,14 +194,24 @@ pub struct OciImage {
     pub reference: Option<String>,
 }
 
-/// A file of a web server.
+/// A file of a web server, or one file of an archive there.
+///
+/// What it must be is said by the recipe, by the lock file, or, as long as neither does, by the checksum that its makers
+/// publish beside it; that one counts only when a person accepts it, and from then on the lock file does.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct HttpsFile {
     /// Its address.
     pub url: String,
     /// What it must be.
-    pub sha256: Digest,
+    #[serde(default)]
+    pub sha256: Option<Digest>,
+    /// Where its makers publish its SHA-256, if not at its own address with `.sha256` behind.
+    #[serde(default)]
+    pub checksum: Option<String>,
+    /// The file to take out, if the address is that of a `.tar.gz`.
+    #[serde(default)]
+    pub extract: Option<String>,
 }
 
 /// An image that others are built on and that is no member itself.

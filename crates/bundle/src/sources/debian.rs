@@ -15,6 +15,7 @@ use crate::{
     command,
     error::BundleError,
     index::Digest,
+    mirrors::Mirrors,
     recipe::Recipe,
     sources::{Inputs, Source, Workshop},
 };
@@ -47,7 +48,7 @@ impl Source for DebianSuite {
         );
         inputs.declare(
             "mirrors",
-            format!("{} {}", workshop.debian_mirror, workshop.security_mirror),
+            format!("{} {}", workshop.mirrors.debian, workshop.mirrors.security),
         );
         Ok(inputs)
     }
@@ -88,7 +89,7 @@ impl Source for DebianSuite {
             if blob.sha256 != promised {
                 return Err(BundleError::DigestMismatch {
                     what: format!("debian-package/{}", file.package),
-                    origin: workshop.debian_mirror.clone(),
+                    origin: workshop.mirrors.debian.clone(),
                     expected: promised,
                     found: blob.sha256,
                 });
@@ -125,19 +126,30 @@ fn names<'a>(recipes: &[&'a Recipe]) -> std::collections::BTreeSet<&'a str> {
         .collect()
 }
 
-/// The archive's lines for a suite: releases, updates and security fixes.
-pub(crate) fn source_lines(suite: &str, workshop: &Workshop<'_>, keyring: bool) -> Vec<String> {
+/// The lines of a suite at these mirrors: releases, updates and security fixes.
+pub(crate) fn source_lines(suite: &str, mirrors: &Mirrors, keyring: bool) -> Vec<String> {
     let signed = if keyring {
         format!("[signed-by={KEYRING}] ")
     } else {
         String::new()
     };
-    let (debian, security) = (&workshop.debian_mirror, &workshop.security_mirror);
+    let (debian, security) = (&mirrors.debian, &mirrors.security);
     vec![
         format!("deb {signed}{debian} {suite} main"),
         format!("deb {signed}{debian} {suite}-updates main"),
         format!("deb {signed}{security} {suite}-security main"),
     ]
+}
+
+/// The setting that makes apt trust the site's own authorities besides the system's, which it takes as one file. The
+/// file is written into `folder`.
+pub(crate) fn authority_setting(
+    workshop: &Workshop<'_>,
+    folder: &Path,
+) -> Result<Option<String>, BundleError> {
+    Ok(workshop
+        .authority_file(folder)?
+        .map(|path| format!("Acquire::https::CaInfo \"{}\"", path.display())))
 }
 
 /// How this machine's apt reaches archives (proxies, certificates, clocks), as lines of configuration. The choice of
@@ -182,7 +194,7 @@ impl<'a> Apt<'a> {
         write("status", String::new())?;
         write(
             "sources.list",
-            source_lines(&workshop.release, workshop, true).join("\n") + "\n",
+            source_lines(&workshop.release, &workshop.mirrors, true).join("\n") + "\n",
         )?;
         let at = |name: &str| root.join(name).display().to_string();
         let mut settings: Vec<String> = [
@@ -210,11 +222,12 @@ impl<'a> Apt<'a> {
         .map(|(name, value)| format!("{name} \"{value}\";\n"))
         .collect();
         settings.extend(machine_settings()?.into_iter().map(|line| line + ";\n"));
+        settings.extend(authority_setting(workshop, root)?.map(|line| line + ";\n"));
         write("apt.conf", settings.concat())?;
         Ok(Self {
             what,
             root: root.to_owned(),
-            mirror: workshop.debian_mirror.clone(),
+            mirror: workshop.mirrors.debian.clone(),
         })
     }
 

@@ -1,15 +1,26 @@
-//! The source `https`: one file of a web server, whose SHA-256 the recipe names.
+//! The source `https`: one file of a web server, or one file of an archive there.
+//!
+//! Its SHA-256 is known before it is fetched: from the recipe, from the lock file, or from the checksum that its makers
+//! publish. The published one proves only that nothing broke on the way, because whoever could change the file could
+//! change it too. So a person accepts it once, and then the lock file has it.
 
-use std::{fs, path::Path, time::Duration};
+use std::{fs::File, io::Read};
 
-use reqwest::blocking::{Client, Response};
+use flate2::read::GzDecoder;
 
 use crate::{
     cache::{Made, Obtained},
     error::BundleError,
-    recipe::Recipe,
-    sources::{Inputs, Source, Workshop},
+    index::{Blob, Digest},
+    lock::Held,
+    recipe::{HttpsFile, Recipe},
+    sources::{Inputs, Source, Workshop, build::layer::unsafe_path, transfer::Wanted},
 };
+
+/// A program of a host is some hundred megabytes at most.
+const LONGEST_FILE: u64 = 4 << 30;
+/// A list of checksums is a page of text.
+const LONGEST_CHECKSUM: u64 = 1 << 20;
 
 /// Files of web servers.
 #[derive(Debug, Clone, Copy)]
@@ -24,13 +35,33 @@ impl Source for Https {
         recipe.sources.https.is_some()
     }
 
-    fn inputs(&self, recipes: &[&Recipe], _workshop: &Workshop<'_>) -> Result<Inputs, BundleError> {
+    fn inputs(&self, recipes: &[&Recipe], workshop: &Workshop<'_>) -> Result<Inputs, BundleError> {
         let mut inputs = Inputs::default();
-        for file in recipes.iter().filter_map(|recipe| recipe.sources.https.as_ref()) {
+        for recipe in recipes {
+            let Some(file) = &recipe.sources.https else {
+                continue;
+            };
+            let expected = expected(recipe, file, workshop)?;
             inputs.declare("url", &file.url);
-            inputs.declare("sha256", file.sha256.as_str());
+            inputs.declare("sha256", expected.as_str());
+            if let Some(name) = &file.extract {
+                inputs.declare("extract", name);
+            }
+            inputs.expected = Some(expected);
         }
         Ok(inputs)
+    }
+
+    fn foresee(
+        &self,
+        recipe: &Recipe,
+        inputs: &Inputs,
+        _workshop: &Workshop<'_>,
+    ) -> Result<Option<(String, Held)>, BundleError> {
+        Ok(recipe.sources.https.as_ref().and_then(|file| {
+            let expected = inputs.expected.clone()?;
+            Some((file.url.clone(), Held::Sha256(expected)))
+        }))
     }
 
     fn obtain(&self, recipes: &[&Recipe], workshop: &Workshop<'_>) -> Result<Made, BundleError> {
@@ -39,18 +70,23 @@ impl Source for Https {
             let Some(file) = &recipe.sources.https else {
                 continue;
             };
+            let expected = expected(recipe, file, workshop)?;
             let what = recipe.id();
-            if !file.url.starts_with("https://") {
-                return Err(BundleError::Recipe {
-                    path: recipe.file.clone(),
-                    why: format!("{what}: {} is not an https:// address", file.url),
-                });
-            }
-            let client = client(&workshop.authorities)?;
-            let mut response = send(&what, &file.url, client.get(&file.url))?;
+            let address = address(recipe, &file.url, workshop)?;
+            let wanted = Wanted {
+                what: &what,
+                address: &address,
+                limit: LONGEST_FILE,
+            };
+            let client = workshop.web.secure()?;
             let mut writer = workshop.cache.writer()?;
-            copy(&what, &file.url, &mut response, &mut writer)?;
-            let blob = writer.keep_if(&file.sha256, &what, &file.url)?;
+            workshop
+                .web
+                .fetch(wanted, &|| client.get(&address), &mut writer)?;
+            let mut blob = writer.keep_if(&expected, &what, &address)?;
+            if let Some(name) = &file.extract {
+                blob = extract(&what, &file.url, name, &blob, workshop)?;
+            }
             made.members.push(Obtained {
                 name: None,
                 version: None,
@@ -64,83 +100,129 @@ impl Source for Https {
     }
 }
 
-/// A client that trusts the system's authorities and these.
-pub(crate) fn client(authorities: &[impl AsRef<Path>]) -> Result<Client, BundleError> {
-    // Whoever installed a provider first decides; ours is the same one.
-    let _ = rustls::crypto::CryptoProvider::install_default(rustls::crypto::ring::default_provider());
-    let mut builder = Client::builder()
-        .user_agent(concat!("openg2p/", env!("CARGO_PKG_VERSION")))
-        .connect_timeout(Duration::from_secs(15))
-        // Of the whole answer; a stalled download must end, a slow one of a large layer may take its time.
-        .timeout(Duration::from_mins(30));
-    for path in authorities {
-        let path = path.as_ref();
-        let bytes = fs::read(path).map_err(BundleError::io("read", path))?;
-        let wrong = |error: reqwest::Error| BundleError::Recipe {
-            path: path.to_owned(),
-            why: format!("is no PEM file with certificates: {error}"),
-        };
-        for certificate in reqwest::Certificate::from_pem_bundle(&bytes).map_err(wrong)? {
-            builder = builder.add_root_certificate(certificate);
-        }
+/// Where to ask for an address of a recipe: there, or at the mirror of it.
+fn address(recipe: &Recipe, url: &str, workshop: &Workshop<'_>) -> Result<String, BundleError> {
+    let address = workshop.mirrors.https(url);
+    if address.starts_with("https://") {
+        return Ok(address);
     }
-    builder
-        .build()
-        .map_err(|error| unreachable("a web client", "this machine", &error))
-}
-
-pub(crate) fn send(
-    what: &str,
-    address: &str,
-    request: reqwest::blocking::RequestBuilder,
-) -> Result<Response, BundleError> {
-    let response = request
-        .send()
-        .map_err(|error| unreachable(what, address, &error))?;
-    if response.status().is_success() {
-        return Ok(response);
-    }
-    Err(BundleError::Unreachable {
-        what: what.to_owned(),
-        address: address.to_owned(),
-        why: format!("it answered {}", response.status()),
+    Err(BundleError::Recipe {
+        path: recipe.file.clone(),
+        why: format!("{}: {address} is not an https:// address", recipe.id()),
     })
 }
 
-/// Copies an answer; a connection that breaks off is the server's failure, not the disk's.
-pub(crate) fn copy(
-    what: &str,
-    address: &str,
-    from: &mut dyn std::io::Read,
-    to: &mut dyn std::io::Write,
-) -> Result<(), BundleError> {
-    let mut buffer = vec![0; 1 << 18];
-    loop {
-        let count = from.read(&mut buffer).map_err(|error| BundleError::Unreachable {
-            what: what.to_owned(),
-            address: address.to_owned(),
-            why: format!("the answer broke off: {error}"),
-        })?;
-        if count == 0 {
-            return Ok(());
-        }
-        to.write_all(&buffer[..count])
-            .map_err(BundleError::io("write", "the cache"))?;
+/// What the file must be. The published checksum is asked for only when neither recipe nor lock file says it, or when
+/// what moved here is accepted and so may be something new; it is asked for once.
+fn expected(recipe: &Recipe, file: &HttpsFile, workshop: &Workshop<'_>) -> Result<Digest, BundleError> {
+    if let Some(sha256) = &file.sha256 {
+        return Ok(sha256.clone());
     }
+    if let Some(sha256) = workshop.locked("https", recipe, &file.url) {
+        return Ok(sha256);
+    }
+    let place = file
+        .checksum
+        .clone()
+        .unwrap_or_else(|| format!("{}.sha256", file.url));
+    let text = workshop.version(&format!("checksum {place}"), || {
+        published(recipe, &place, workshop)
+    })?;
+    let name = file.url.rsplit('/').next().unwrap_or_default();
+    checksum_of(&text, name).ok_or_else(|| {
+        Wanted {
+            what: &recipe.id(),
+            address: &place,
+            limit: 0,
+        }
+        .unreachable(format!("it says no SHA-256 of {name}"))
+    })
 }
 
-/// reqwest's own message is only the outermost layer; the reason (refused, unknown name, certificate) lies below.
-pub(crate) fn unreachable(what: &str, address: &str, error: &reqwest::Error) -> BundleError {
-    let mut why = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        why.push_str(": ");
-        why.push_str(&cause.to_string());
-        source = cause.source();
+fn published(recipe: &Recipe, place: &str, workshop: &Workshop<'_>) -> Result<String, BundleError> {
+    let (what, address) = (recipe.id(), address(recipe, place, workshop)?);
+    let wanted = Wanted {
+        what: &what,
+        address: &address,
+        limit: LONGEST_CHECKSUM,
+    };
+    let client = workshop.web.secure()?;
+    let mut bytes = Vec::new();
+    workshop.web.fetch(wanted, &|| client.get(&address), &mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// The digest of a file in a published checksum: the digest alone, or a list as `sha256sum` writes it.
+fn checksum_of(text: &str, name: &str) -> Option<Digest> {
+    text.lines().find_map(|line| {
+        let mut words = line.split_whitespace();
+        let digest = words.next()?.to_ascii_lowercase().parse().ok()?;
+        let named = words.next().map(|word| {
+            let word = word.trim_start_matches('*');
+            word.rsplit('/').next().unwrap_or(word).to_owned()
+        });
+        named.is_none_or(|named| named == name).then_some(digest)
+    })
+}
+
+/// One file of a `.tar.gz`.
+fn extract(
+    what: &str,
+    origin: &str,
+    name: &str,
+    archive: &Blob,
+    workshop: &Workshop<'_>,
+) -> Result<Blob, BundleError> {
+    let path = workshop.cache.blob_path(&archive.sha256);
+    let file = File::open(&path).map_err(BundleError::io("read", &path))?;
+    let damaged = |source| BundleError::Io {
+        doing: "unpack what came from",
+        path: origin.into(),
+        source,
+    };
+    let mut archive = tar::Archive::new(GzDecoder::new(file));
+    let mut names = Vec::new();
+    for entry in archive.entries().map_err(damaged)? {
+        let entry = entry.map_err(damaged)?;
+        let found = entry.path().map_err(damaged)?.to_string_lossy().into_owned();
+        if let Some(why) = unsafe_path(&found) {
+            return Err(BundleError::UnsafeArchive {
+                what: format!("{what} from {origin}"),
+                entry: found,
+                why,
+            });
+        }
+        if found.trim_start_matches("./") == name && entry.header().entry_type().is_file() {
+            return workshop.cache.put(&mut entry.take(LONGEST_FILE));
+        }
+        names.push(found);
     }
-    BundleError::Unreachable {
-        what: what.to_owned(),
-        address: address.to_owned(),
-        why,
+    Err(BundleError::UnsafeArchive {
+        what: format!("{what} from {origin}"),
+        entry: names.join(", "),
+        why: "but not the file that the recipe's `extract` names",
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn checksums_are_read_as_their_makers_write_them() {
+        let (one, two) = (Digest::of(b"1"), Digest::of(b"2"));
+        for text in [
+            one.to_string(),
+            format!("{one}\n"),
+            one.as_str().to_uppercase(),
+            format!("{one}  tool\n"),
+            format!("{one} *./bin/tool\n"),
+            format!("{two}  other\n{one}  tool\n"),
+        ] {
+            assert_eq!(checksum_of(&text, "tool"), Some(one.clone()), "{text}");
+        }
+        for text in ["", "<html>", "abc  tool", &format!("{two}  other\n")] {
+            assert_eq!(checksum_of(text, "tool"), None, "{text}");
+        }
     }
 }

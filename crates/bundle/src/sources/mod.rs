@@ -3,7 +3,8 @@
 use std::{
     cell::Cell,
     collections::{BTreeMap, HashMap},
-    path::PathBuf,
+    fs,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -12,16 +13,20 @@ use crate::{
     cache::{Cache, Made},
     error::BundleError,
     estimate,
-    index::{Digest, Kind},
-    lock::{EntryKey, Lock},
+    index::Digest,
+    lock::{EntryKey, Held, Lock},
+    mirrors::Mirrors,
+    moves::Moves,
     progress::{Event, Progress},
     recipe::{Recipe, Recipes},
+    sources::transfer::Web,
 };
 
 pub mod build;
 pub mod debian;
 pub mod https;
 pub mod oci;
+pub mod transfer;
 
 /// Something that can give members.
 pub trait Source: Sync {
@@ -38,6 +43,17 @@ pub trait Source: Sync {
 
     /// Everything that decides what comes out. The same inputs are not made twice.
     fn inputs(&self, recipes: &[&Recipe], workshop: &Workshop<'_>) -> Result<Inputs, BundleError>;
+
+    /// Origin and what the lock file will hold of a member, if that is known before it is made or fetched. Then a
+    /// member that moved is refused before any work, and the lock file can be brought up to date without any.
+    fn foresee(
+        &self,
+        _recipe: &Recipe,
+        _inputs: &Inputs,
+        _workshop: &Workshop<'_>,
+    ) -> Result<Option<(String, Held)>, BundleError> {
+        Ok(None)
+    }
 
     /// Makes or fetches the members into the cache.
     fn obtain(&self, recipes: &[&Recipe], workshop: &Workshop<'_>) -> Result<Made, BundleError>;
@@ -59,8 +75,8 @@ pub struct Inputs {
     declared: BTreeMap<String, String>,
     tools: BTreeMap<String, String>,
     parts: BTreeMap<String, Digest>,
-    /// Whether the declared inputs, not the bytes that come out, are what the lock file holds on to.
-    pub built: bool,
+    /// The SHA-256 of what will be fetched, where it is known beforehand.
+    pub expected: Option<Digest>,
 }
 
 impl Inputs {
@@ -126,18 +142,18 @@ pub struct Workshop<'a> {
     pub recipes: &'a Recipes,
     /// Release of Debian that packages are fetched for.
     pub release: String,
-    /// Root of the Debian mirror.
-    pub debian_mirror: String,
-    /// Root of the mirror of Debian's security archive.
-    pub security_mirror: String,
+    /// Whom to ask instead of the makers.
+    pub mirrors: Mirrors,
     /// The lock file.
     pub lock: Lock,
+    /// Which moves are accepted.
+    pub moves: Moves,
     /// Where cargo compiles.
     pub cargo_target: PathBuf,
     /// Certificates of authorities that registries and servers may use besides the system's.
     pub authorities: Vec<PathBuf>,
-    /// Registries that are asked over plain HTTP, as host and port; for loopback only.
-    pub plain_registries: Vec<String>,
+    /// Registries and web servers.
+    pub(crate) web: Web<'a>,
     /// Whether to ask sources again although the cache has an answer.
     pub refresh: bool,
     /// Where progress goes.
@@ -176,12 +192,12 @@ impl<'a> Workshop<'a> {
             cache: setup.cache,
             recipes: setup.recipes,
             release: options.release.clone(),
-            debian_mirror: options.debian_mirror.clone(),
-            security_mirror: options.security_mirror.clone(),
+            mirrors: options.mirrors.clone(),
             lock: setup.lock,
+            moves: options.moves.clone(),
             cargo_target: options.cargo_target.clone(),
             authorities: options.authorities.clone(),
-            plain_registries: options.plain_registries.clone(),
+            web: Web::new(options.authorities.clone(), options.patience, setup.progress),
             refresh: options.refresh,
             progress: setup.progress,
             parts: Mutex::default(),
@@ -270,18 +286,41 @@ impl<'a> Workshop<'a> {
         result
     }
 
-    /// The digest that the lock file has for a fetched member.
-    pub fn locked(&self, source: &str, kind: Kind, name: &str) -> Option<&Digest> {
+    /// The digest that the lock file has for a member of this version and origin. It is what counts, unless the source
+    /// is to be asked again or what moved there is accepted.
+    pub(crate) fn locked(&self, source: &str, recipe: &Recipe, origin: &str) -> Option<Digest> {
+        if self.refresh || self.moves.accepts(source, &recipe.id()) {
+            return None;
+        }
         let key = EntryKey {
             source: source.to_owned(),
             release: None,
-            kind,
-            name: name.to_owned(),
+            kind: recipe.kind,
+            name: recipe.name.clone(),
         };
-        self.lock.get(&key).and_then(|entry| entry.sha256.as_ref())
+        let entry = self.lock.get(&key)?;
+        let same = recipe.version.as_ref() == Some(&entry.version) && entry.origin == origin;
+        entry.sha256.clone().filter(|_| same)
     }
 
-    /// The version that a tool reports, asked for once.
+    /// The system's authorities and the given ones in one file below `folder`, for programs that take one file; none
+    /// if none is given.
+    pub(crate) fn authority_file(&self, folder: &Path) -> Result<Option<PathBuf>, BundleError> {
+        if self.authorities.is_empty() {
+            return Ok(None);
+        }
+        let mut text = Vec::new();
+        let system = build::image::system_authorities();
+        for path in system.iter().chain(&self.authorities) {
+            text.extend(fs::read(path).map_err(BundleError::io("read", path))?);
+            text.push(b'\n');
+        }
+        let path = folder.join("authorities.pem");
+        fs::write(&path, text).map_err(BundleError::io("write", &path))?;
+        Ok(Some(path))
+    }
+
+    /// The version that a tool reports, or another short text, asked for once.
     pub(crate) fn version(
         &self,
         tool: &str,

@@ -4,10 +4,11 @@ use std::{fs, path::Path};
 
 use openg2p_bundle::{
     check,
-    create::{Moves, create},
+    create::{create, lock},
     error::BundleError,
     index::{Kind, blob_path},
     lock::Lock,
+    moves::Moves,
     progress::Silent,
 };
 
@@ -34,16 +35,22 @@ fn what_is_not_locked_is_refused_until_it_is_accepted() {
     let repository = Repository::new();
     repository.chart("one");
     repository.chart("two");
-    let error = repository.create(Moves::Refuse).unwrap_err();
+    let error = repository.create(Moves::refuse()).unwrap_err();
     assert_eq!(error.code(), "bundle::lock-moved");
-    assert_eq!(ids(&error), ["chart/one (build): new", "chart/two (build): new"]);
-    assert!(error.to_string().contains("--accept-moved"), "{error}");
+    assert_eq!(
+        ids(&error),
+        [
+            "chart/one (build): new, version 0.1.0",
+            "chart/two (build): new, version 0.1.0"
+        ]
+    );
+    assert!(error.to_string().contains("--accept-moved=build"), "{error}");
     assert!(!repository.bundle().exists(), "a refusal has no effect");
 
-    let report = repository.create(Moves::Accept).unwrap();
+    let report = repository.create(Moves::all()).unwrap();
     assert_eq!((report.made, report.moved.len()), (2, 2));
     let locked = fs::read_to_string(repository.root().join("bundle.lock")).unwrap();
-    let again = repository.create(Moves::Refuse).unwrap();
+    let again = repository.create(Moves::refuse()).unwrap();
     assert_eq!(
         (again.made, again.moved.len(), &again.digest),
         (0, 0, &report.digest)
@@ -60,12 +67,15 @@ fn a_member_that_moved_is_named_and_nothing_changes() {
     let repository = Repository::new();
     repository.chart("one");
     repository.chart("two");
-    let before = repository.create(Moves::Accept).unwrap();
+    let before = repository.create(Moves::all()).unwrap();
     repository.write("charts/two/values.yaml", "replicas: 2\n");
-    let error = repository.create(Moves::Refuse).unwrap_err();
-    assert_eq!(ids(&error), ["chart/two (build): its inputs changed"]);
+    let error = repository.create(Moves::refuse()).unwrap_err();
+    assert!(
+        ids(&error)[0].starts_with("chart/two (build): inputs ") && ids(&error).len() == 1,
+        "{error}"
+    );
     assert_eq!(check::open(&repository.bundle()).unwrap(), before.index);
-    let after = repository.create(Moves::Accept).unwrap();
+    let after = repository.create(Moves::all()).unwrap();
     assert_eq!((after.made, after.moved.len()), (1, 1));
     assert_ne!(after.digest, before.digest);
     assert_eq!(
@@ -76,20 +86,120 @@ fn a_member_that_moved_is_named_and_nothing_changes() {
 }
 
 #[test]
+fn acceptance_reaches_no_further_than_its_scope() {
+    let repository = Repository::new();
+    repository.chart("one");
+    repository.chart("two");
+    repository.create(Moves::all()).unwrap();
+    repository.write("charts/one/values.yaml", "a: 1\n");
+    repository.write("charts/two/values.yaml", "a: 1\n");
+    let locked = fs::read(repository.root().join("bundle.lock")).unwrap();
+    for (scope, left) in [("debian", 2), ("chart/one", 1), ("two", 1)] {
+        let error = repository.create(Moves::only([scope])).unwrap_err();
+        assert_eq!(ids(&error).len(), left, "{scope}: {error}");
+        assert_eq!(fs::read(repository.root().join("bundle.lock")).unwrap(), locked);
+    }
+    let error = repository.create(Moves::only(["thre"])).unwrap_err();
+    assert_eq!(error.code(), "bundle::unknown-scope", "{error}");
+    assert_eq!(
+        repository
+            .create(Moves::only(["one", "two"]))
+            .unwrap()
+            .moved
+            .len(),
+        2
+    );
+    assert!(repository.create(Moves::refuse()).is_ok());
+}
+
+#[test]
+fn another_lock_file_takes_what_moved_and_the_repositorys_own_stays() {
+    let repository = Repository::new();
+    repository.chart("one");
+    repository.create(Moves::all()).unwrap();
+    let own = repository.root().join("bundle.lock");
+    let before = fs::read(&own).unwrap();
+    let copy = repository.cache().join("copy.lock");
+    fs::copy(&own, &copy).unwrap();
+    repository.write("charts/one/values.yaml", "a: 1\n");
+    let mut options = repository.options(Moves::only(["build"]));
+    options.lock = Some(copy.clone());
+    assert_eq!(
+        create(&repository.root(), &options, &Silent).unwrap().moved.len(),
+        1
+    );
+    assert_eq!(fs::read(&own).unwrap(), before);
+    assert_ne!(fs::read(&copy).unwrap(), before);
+    assert_eq!(
+        repository.create(Moves::refuse()).unwrap_err().code(),
+        "bundle::lock-moved"
+    );
+}
+
+/// Built members are locked by what decides them, which is known without building.
+#[test]
+fn the_lock_file_is_brought_up_to_date_without_building() {
+    let repository = Repository::new();
+    repository.chart("one");
+    let error = lock(&repository.root(), &repository.options(Moves::refuse()), &Silent).unwrap_err();
+    assert_eq!(error.code(), "bundle::lock-moved");
+    let moved = lock(
+        &repository.root(),
+        &repository.options(Moves::only(["build"])),
+        &Silent,
+    )
+    .unwrap();
+    assert_eq!(moved.len(), 1);
+    assert!(!repository.bundle().exists());
+    assert_eq!(
+        files(&repository.cache().join("blobs")),
+        [""; 0].map(std::path::PathBuf::from)
+    );
+    let report = repository.create(Moves::refuse()).unwrap();
+    assert_eq!((report.made, report.moved.len()), (1, 0));
+    assert!(
+        lock(&repository.root(), &repository.options(Moves::refuse()), &Silent)
+            .unwrap()
+            .is_empty()
+    );
+}
+
+/// A lock file with a flipped digit is no lock for what is there.
+#[test]
+fn an_altered_lock_file_is_noticed() {
+    let repository = Repository::new();
+    repository.chart("one");
+    repository.create(Moves::all()).unwrap();
+    let path = repository.root().join("bundle.lock");
+    let text = fs::read_to_string(&path).unwrap();
+    let body = text.find("version: 1\nmembers").unwrap();
+    let mut unnoticed = Vec::new();
+    for at in (body..text.len()).filter(|at| text.as_bytes()[*at].is_ascii_alphanumeric()) {
+        let mut bytes = text.clone().into_bytes();
+        bytes[at] ^= 1;
+        fs::write(&path, &bytes).unwrap();
+        if repository.create(Moves::refuse()).is_ok() {
+            unnoticed.push(at);
+        }
+    }
+    assert_eq!(unnoticed, [0; 0], "{text}");
+}
+
+#[test]
 fn a_member_that_is_gone_leaves_the_lock_only_when_all_were_made() {
     let repository = Repository::new();
     repository.chart("one");
     repository.chart("two");
-    repository.create(Moves::Accept).unwrap();
-    let mut options = repository.options(Moves::Refuse);
+    repository.create(Moves::all()).unwrap();
+    let mut options = repository.options(Moves::refuse());
     options.only = vec!["one".to_owned()];
     let part = create(&repository.root(), &options, &Silent).unwrap();
     assert_eq!(part.index.members.len(), 1);
     assert!(part.moved.is_empty(), "a part says nothing about the rest");
     fs::remove_dir_all(repository.root().join("catalog/modules/two")).unwrap();
-    let error = repository.create(Moves::Refuse).unwrap_err();
+    let error = repository.create(Moves::refuse()).unwrap_err();
     assert_eq!(ids(&error), ["chart/two (build): gone, was version 0.1.0"]);
-    repository.create(Moves::Accept).unwrap();
+    repository.create(Moves::all()).unwrap();
     assert_eq!(
         Lock::load(&repository.root().join("bundle.lock"))
             .unwrap()
@@ -103,7 +213,7 @@ fn a_member_that_is_gone_leaves_the_lock_only_when_all_were_made() {
 fn a_clone_elsewhere_uses_the_same_cache() {
     let repository = Repository::new();
     repository.chart("one");
-    let first = repository.create(Moves::Accept).unwrap();
+    let first = repository.create(Moves::all()).unwrap();
     let elsewhere = tempfile::tempdir().unwrap();
     let clone = elsewhere.path().join("some/other/place");
     for file in files(&repository.root()) {
@@ -112,7 +222,7 @@ fn a_clone_elsewhere_uses_the_same_cache() {
         // A fresh file with a time of its own.
         fs::write(&to, fs::read(&file).unwrap()).unwrap();
     }
-    let mut options = repository.options(Moves::Refuse);
+    let mut options = repository.options(Moves::refuse());
     options.dir = elsewhere.path().join("bundle");
     let second = create(&clone, &options, &Silent).unwrap();
     assert_eq!((second.made, second.digest), (0, first.digest));
@@ -124,7 +234,7 @@ fn a_killed_run_leaves_no_bundle_and_the_next_one_heals_it() {
     let repository = Repository::new();
     repository.chart("one");
     repository.chart("two");
-    let report = repository.create(Moves::Accept).unwrap();
+    let report = repository.create(Moves::all()).unwrap();
     // What a kill leaves between removing the old index and writing the new one, in the worst order.
     fs::remove_file(repository.bundle().join("bundle.json")).unwrap();
     fs::write(repository.bundle().join("blobs/sha256/.new-x"), "half").unwrap();
@@ -132,7 +242,7 @@ fn a_killed_run_leaves_no_bundle_and_the_next_one_heals_it() {
     fs::remove_file(blob_path(&repository.bundle(), &report.index.members[1].sha256)).unwrap();
     let error = check::open(&repository.bundle()).unwrap_err();
     assert_eq!(error.code(), "bundle::incomplete");
-    assert_eq!(repository.create(Moves::Refuse).unwrap().made, 0);
+    assert_eq!(repository.create(Moves::refuse()).unwrap().made, 0);
     assert_eq!(problems(&repository.bundle()), [""; 0]);
 }
 
@@ -140,7 +250,7 @@ fn a_killed_run_leaves_no_bundle_and_the_next_one_heals_it() {
 fn scratch_folders_of_killed_runs_are_cleared_and_those_of_living_ones_are_not() {
     let repository = Repository::new();
     repository.chart("one");
-    repository.create(Moves::Accept).unwrap();
+    repository.create(Moves::all()).unwrap();
     let scratch = repository.cache().join("scratch");
     fs::create_dir(scratch.join("run-dead")).unwrap();
     let dead = fs::File::create(scratch.join("run-dead.lock")).unwrap();
@@ -152,7 +262,7 @@ fn scratch_folders_of_killed_runs_are_cleared_and_those_of_living_ones_are_not()
         .set_modified(std::time::SystemTime::now() - std::time::Duration::from_mins(1))
         .unwrap();
     alive.lock().unwrap();
-    repository.create(Moves::Refuse).unwrap();
+    repository.create(Moves::refuse()).unwrap();
     assert!(!scratch.join("run-dead").exists() && !scratch.join("run-dead.lock").exists());
     assert!(scratch.join("run-alive").exists());
 }
@@ -161,17 +271,17 @@ fn scratch_folders_of_killed_runs_are_cleared_and_those_of_living_ones_are_not()
 fn a_damaged_cache_is_told_and_made_good() {
     let repository = Repository::new();
     repository.chart("one");
-    let report = repository.create(Moves::Accept).unwrap();
+    let report = repository.create(Moves::all()).unwrap();
     fs::remove_dir_all(repository.bundle()).unwrap();
     flip(&blob_path(&repository.cache(), &report.index.members[0].sha256));
-    let error = repository.create(Moves::Refuse).unwrap_err();
+    let error = repository.create(Moves::refuse()).unwrap_err();
     assert_eq!(error.code(), "bundle::cache-damaged");
     assert!(error.to_string().contains("chart/one"), "{error}");
     assert_eq!(
         check::open(&repository.bundle()).unwrap_err().code(),
         "bundle::incomplete"
     );
-    let again = repository.create(Moves::Refuse).unwrap();
+    let again = repository.create(Moves::refuse()).unwrap();
     assert_eq!(
         (again.made, again.digest),
         (1, report.digest),
@@ -187,7 +297,7 @@ fn errors_of_all_members_come_together() {
         "  - {kind: chart, name: a, version: '1', licence: X, sources: {build: {chart: charts/a}}}\n  \
          - {kind: chart, name: b, version: '1', licence: X, sources: {build: {chart: charts/b}}}\n",
     );
-    let error = repository.create(Moves::Accept).unwrap_err();
+    let error = repository.create(Moves::all()).unwrap_err();
     let text = error.to_string();
     assert_eq!(error.code(), "bundle::several");
     for expected in [
@@ -234,7 +344,7 @@ fn wrong_recipes_are_refused_before_anything_is_made() {
     for (case, text) in cases {
         let repository = Repository::new();
         repository.recipe("x", &text);
-        let error = repository.create(Moves::Accept).unwrap_err();
+        let error = repository.create(Moves::all()).unwrap_err();
         assert_eq!(error.code(), "bundle::recipe-invalid", "{case}: {error}");
         assert!(
             error.to_string().contains("catalog/modules/x/bundle.yaml"),
@@ -247,7 +357,7 @@ fn wrong_recipes_are_refused_before_anything_is_made() {
 fn a_member_that_the_wanted_sources_cannot_give_is_named() {
     let repository = Repository::new();
     repository.chart("one");
-    let mut options = repository.options(Moves::Accept);
+    let mut options = repository.options(Moves::all());
     options.prefer = vec!["oci".to_owned(), "https".to_owned()];
     let error = create(&repository.root(), &options, &Silent).unwrap_err();
     assert_eq!(error.code(), "bundle::no-source");
@@ -262,7 +372,7 @@ fn a_member_that_the_wanted_sources_cannot_give_is_named() {
             .to_string()
             .contains("no source `ftp`")
     );
-    let mut options = repository.options(Moves::Accept);
+    let mut options = repository.options(Moves::all());
     options.only = vec!["three".to_owned()];
     assert!(
         create(&repository.root(), &options, &Silent)
@@ -278,7 +388,7 @@ fn the_same_member_in_two_components_is_refused() {
     repository.chart("one");
     let text = fs::read_to_string(repository.root().join("catalog/modules/one/bundle.yaml")).unwrap();
     repository.write("catalog/commons/other/bundle.yaml", &text);
-    let error = repository.create(Moves::Accept).unwrap_err();
+    let error = repository.create(Moves::all()).unwrap_err();
     assert_eq!(error.code(), "bundle::described-twice");
 }
 
@@ -288,11 +398,11 @@ fn two_runs_at_once_end_with_one_whole_bundle() {
     for name in ["one", "two", "three", "four"] {
         repository.chart(name);
     }
-    repository.create(Moves::Accept).unwrap();
+    repository.create(Moves::all()).unwrap();
     fs::remove_dir_all(repository.bundle()).unwrap();
     std::thread::scope(|scope| {
         let runs: Vec<_> = (0..4)
-            .map(|_| scope.spawn(|| repository.create(Moves::Refuse).unwrap()))
+            .map(|_| scope.spawn(|| repository.create(Moves::refuse()).unwrap()))
             .collect();
         for run in runs {
             assert_eq!(run.join().unwrap().index.of_kind(Kind::Chart).count(), 4);

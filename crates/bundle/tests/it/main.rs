@@ -1,12 +1,10 @@
-//! Bundles made, checked and spoiled for real: repositories in temporary folders, a distribution registry, a TLS server.
-#![expect(
-    clippy::unwrap_used,
-    clippy::print_stderr,
-    reason = "a test that cannot go on should end there, and one that is skipped should say why"
-)]
+//! Bundles made, checked and spoiled for real: repositories in temporary folders, a distribution registry, Nginx.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should end there")]
 
+mod catalogue;
 mod create;
 mod https;
+mod nginx;
 mod registry;
 mod support;
 mod verify;

@@ -11,42 +11,57 @@ use std::{
 
 use openg2p_bundle::{
     check,
-    create::{Moves, Options, Report, create},
+    create::{Options, Report, create, lock},
     error::BundleError,
     index::{Digest, Kind},
+    moves::Moves,
     progress::Silent,
 };
+use openg2p_test_needs::{program, skip};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::{Repository, certificate, files, flip};
 
-/// The registry program, built once from its Go module; `None` with a printed reason if that is not possible here.
-fn program() -> Option<&'static Path> {
-    static PROGRAM: OnceLock<Option<PathBuf>> = OnceLock::new();
-    PROGRAM
-        .get_or_init(|| {
-            let missing = ["go", "skopeo"]
-                .into_iter()
-                .find(|name| Command::new(name).arg("version").output().is_err());
-            if let Some(name) = missing {
-                eprintln!("skipped: `{name}` is not installed, so there is no registry to test against");
-                return None;
-            }
-            let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join("registry");
-            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../lab/go/registry");
-            let status = Command::new("go")
-                .args(["build", "-trimpath", "-ldflags", "-s -w", "-o"])
-                .arg(&out)
-                .arg("github.com/distribution/distribution/v3/cmd/registry")
-                .env("CGO_ENABLED", "0")
-                .current_dir(folder)
-                .status()
-                .unwrap();
-            assert!(status.success(), "the registry does not build");
-            Some(out)
-        })
-        .as_deref()
+/// The registry program: the one that `OPENG2P_TEST_REGISTRY` names, or one that is built once from its Go module; and
+/// skopeo, which fills it.
+fn programs() -> Option<&'static (PathBuf, PathBuf)> {
+    /// Registry and skopeo, or what is missing and why that matters.
+    type Found = Result<(PathBuf, PathBuf), (&'static str, &'static str)>;
+    static PROGRAMS: OnceLock<Found> = OnceLock::new();
+    let found = PROGRAMS.get_or_init(|| {
+        let skopeo = program("skopeo").ok_or(("skopeo", "nothing fills the registry"))?;
+        if let Some(registry) = program("registry") {
+            return Ok((registry, skopeo));
+        }
+        let go = program("go").ok_or((
+            "registry",
+            "OPENG2P_TEST_REGISTRY names none, and there is no Go to build it",
+        ))?;
+        let registry = Path::new(env!("CARGO_TARGET_TMPDIR")).join("registry");
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../lab/go/registry");
+        let status = Command::new(go)
+            .args(["build", "-trimpath", "-ldflags", "-s -w", "-o"])
+            .arg(&registry)
+            .arg("github.com/distribution/distribution/v3/cmd/registry")
+            .env("CGO_ENABLED", "0")
+            .current_dir(folder)
+            .status()
+            .unwrap();
+        assert!(status.success(), "the registry does not build");
+        Ok((registry, skopeo))
+    });
+    match found {
+        Ok(programs) => Some(programs),
+        Err((need, reason)) => {
+            skip(need, reason);
+            None
+        }
+    }
+}
+
+fn skopeo() -> Command {
+    Command::new(&programs().unwrap().1)
 }
 
 /// A running registry with its storage; killed with its value.
@@ -58,7 +73,7 @@ struct Registry {
 
 impl Registry {
     fn start(tls: Option<(&str, &str)>) -> Option<Self> {
-        let program = program()?;
+        let (program, _) = programs()?;
         let folder = tempfile::tempdir().unwrap();
         // Free now, and nobody else on this machine asks the kernel for exactly this port in the next moment.
         let address = TcpListener::bind("127.0.0.1:0")
@@ -112,7 +127,7 @@ impl Registry {
         let ours = write_layout(&layout, content);
         let mut source = std::ffi::OsString::from("oci:");
         source.push(&layout);
-        let status = Command::new("skopeo")
+        let status = skopeo()
             .args([
                 "copy",
                 "--quiet",
@@ -140,14 +155,14 @@ impl Registry {
         repository
     }
 
-    fn options(&self, repository: &Repository, moved: Moves) -> Options {
-        let mut options = repository.options(moved);
-        options.plain_registries.push(self.address.clone());
+    fn options(&self, repository: &Repository, moves: Moves) -> Options {
+        let mut options = repository.options(moves);
+        options.mirrors.add_plain(&self.address).unwrap();
         options
     }
 
-    fn create(&self, repository: &Repository, moved: Moves) -> Result<Report, BundleError> {
-        create(&repository.root(), &self.options(repository, moved), &Silent)
+    fn create(&self, repository: &Repository, moves: Moves) -> Result<Report, BundleError> {
+        create(&repository.root(), &self.options(repository, moves), &Silent)
     }
 }
 
@@ -219,7 +234,7 @@ fn an_image_is_pulled_for_this_platform_and_locked_by_its_digest() {
     };
     let ours = registry.push("1", b"first");
     let repository = registry.repository();
-    let report = registry.create(&repository, Moves::Accept).unwrap();
+    let report = registry.create(&repository, Moves::all()).unwrap();
     let member = report.index.get(Kind::Image, "app").unwrap();
     assert_eq!(member.sha256, ours);
     assert_eq!(
@@ -236,11 +251,11 @@ fn an_image_is_pulled_for_this_platform_and_locked_by_its_digest() {
     );
     let lock = fs::read_to_string(repository.root().join("bundle.lock")).unwrap();
     assert!(lock.contains(ours.as_str()), "{lock}");
-    assert_eq!(registry.create(&repository, Moves::Refuse).unwrap().made, 0);
+    assert_eq!(registry.create(&repository, Moves::refuse()).unwrap().made, 0);
 
     // The layout is one that other programs read.
     let copy = repository.root().join("copy");
-    let status = Command::new("skopeo")
+    let status = skopeo()
         .args(["copy", "--quiet", "--insecure-policy"])
         .arg(format!(
             "oci:{}:example.org/team/app:1",
@@ -254,30 +269,138 @@ fn an_image_is_pulled_for_this_platform_and_locked_by_its_digest() {
 }
 
 #[test]
-fn a_tag_that_moved_is_refused_and_named_until_it_is_accepted() {
+fn the_first_use_of_a_tag_is_shown_and_pulls_nothing_until_it_is_accepted() {
+    let Some(registry) = Registry::start(None) else {
+        return;
+    };
+    let ours = registry.push("1", b"first");
+    let repository = registry.repository();
+    let error = registry.create(&repository, Moves::refuse()).unwrap_err();
+    assert_eq!(error.code(), "bundle::lock-moved");
+    for expected in ["image/app (oci): new", ours.as_str(), "--accept-moved=oci"] {
+        assert!(error.to_string().contains(expected), "{error}");
+    }
+    let layers = files(&repository.cache().join("blobs"));
+    assert!(layers.len() == 1, "the manifest alone: {layers:?}");
+    let error = registry
+        .create(&repository, Moves::only(["debian", "build"]))
+        .unwrap_err();
+    assert_eq!(
+        error.code(),
+        "bundle::lock-moved",
+        "another scope does not cover it"
+    );
+    let report = registry.create(&repository, Moves::only(["oci"])).unwrap();
+    assert_eq!(report.index.members[0].sha256, ours);
+}
+
+#[test]
+fn what_is_locked_is_pulled_by_digest_although_its_tag_moved() {
     let Some(registry) = Registry::start(None) else {
         return;
     };
     let first = registry.push("1", b"first");
     let repository = registry.repository();
-    registry.create(&repository, Moves::Accept).unwrap();
+    registry.create(&repository, Moves::all()).unwrap();
     let second = registry.push("1", b"second");
-    let error = registry.create(&repository, Moves::Refuse).unwrap_err();
-    assert_eq!(error.code(), "bundle::lock-moved");
+    // As on another machine: neither cache nor bundle.
+    fs::remove_dir_all(repository.cache()).unwrap();
+    fs::remove_dir_all(repository.bundle()).unwrap();
+    let report = registry.create(&repository, Moves::refuse()).unwrap();
+    assert_eq!((&report.index.members[0].sha256, report.moved.len()), (&first, 0));
+
+    let mut options = registry.options(&repository, Moves::refuse());
+    options.refresh = true;
+    let error = create(&repository.root(), &options, &Silent).unwrap_err();
+    assert_eq!(
+        error.code(),
+        "bundle::lock-moved",
+        "who asks again is told what moved"
+    );
     let text = error.to_string();
     for expected in [
         "image/app (oci)",
         &first.as_str()[..12],
         &second.as_str()[..12],
-        "--accept-moved",
+        "--accept-moved=oci",
     ] {
         assert!(text.contains(expected), "{text}");
     }
     let index = check::open(&repository.bundle()).unwrap();
     assert_eq!(index.members[0].sha256, first, "the bundle is the old one");
-    let report = registry.create(&repository, Moves::Accept).unwrap();
+    let report = registry.create(&repository, Moves::only(["app"])).unwrap();
     assert_eq!(report.index.members[0].sha256, second);
     assert_eq!(report.moved.len(), 1);
+}
+
+#[test]
+fn another_version_in_the_recipe_is_not_answered_from_the_lock() {
+    let Some(registry) = Registry::start(None) else {
+        return;
+    };
+    registry.push("1", b"first");
+    let second = registry.push("2", b"second");
+    let repository = registry.repository();
+    registry.create(&repository, Moves::all()).unwrap();
+    let recipe = "catalog/modules/app/bundle.yaml";
+    let text = fs::read_to_string(repository.root().join(recipe)).unwrap();
+    repository.write(
+        recipe,
+        &text
+            .replace("team/app:1", "team/app:2")
+            .replace("version: '1'", "version: '2'"),
+    );
+    let error = registry.create(&repository, Moves::refuse()).unwrap_err();
+    let text = error.to_string();
+    assert!(
+        text.contains("version 1 -> 2") && text.contains(&second.as_str()[..12]),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_mirror_of_the_registry_is_asked_and_leaves_no_trace() {
+    let Some(registry) = Registry::start(None) else {
+        return;
+    };
+    let ours = registry.push("1", b"first");
+    let repository = Repository::new();
+    repository.recipe(
+        "app",
+        "  - {kind: image, name: app, version: '1', reference: 'registry.example.invalid/app:1', licence: X, sources: {oci: {}}}\n",
+    );
+    let mut options = registry.options(&repository, Moves::all());
+    options
+        .mirrors
+        .add_registry(&format!("registry.example.invalid={}/team", registry.address))
+        .unwrap();
+    let report = create(&repository.root(), &options, &Silent).unwrap();
+    let member = &report.index.members[0];
+    assert_eq!(
+        (&member.sha256, member.origin.as_str()),
+        (&ours, "registry.example.invalid/app:1")
+    );
+    let lock = fs::read_to_string(repository.root().join("bundle.lock")).unwrap();
+    assert!(!lock.contains(&registry.address), "{lock}");
+}
+
+/// Without making or fetching anything the lock file learns what tags stand for.
+#[test]
+fn the_lock_file_is_brought_up_to_date_without_pulling() {
+    let Some(registry) = Registry::start(None) else {
+        return;
+    };
+    let ours = registry.push("1", b"first");
+    let repository = registry.repository();
+    let options = registry.options(&repository, Moves::only(["oci"]));
+    let moved = lock(&repository.root(), &options, &Silent).unwrap();
+    assert!(
+        moved.len() == 1 && moved[0].to_string().contains(ours.as_str()),
+        "{moved:?}"
+    );
+    assert!(!repository.bundle().exists());
+    let report = registry.create(&repository, Moves::refuse()).unwrap();
+    assert_eq!(report.index.members[0].sha256, ours);
 }
 
 #[test]
@@ -287,13 +410,13 @@ fn a_registry_that_is_down_matters_only_when_something_is_needed_from_it() {
     };
     registry.push("1", b"first");
     let repository = registry.repository();
-    let before = registry.create(&repository, Moves::Accept).unwrap();
+    let before = registry.create(&repository, Moves::all()).unwrap();
     registry.child.kill().unwrap();
     registry.child.wait().unwrap();
-    let again = registry.create(&repository, Moves::Refuse).unwrap();
+    let again = registry.create(&repository, Moves::refuse()).unwrap();
     assert_eq!((again.made, again.digest), (0, before.digest));
     fs::remove_dir_all(repository.cache()).unwrap();
-    let error = registry.create(&repository, Moves::Refuse).unwrap_err();
+    let error = registry.create(&repository, Moves::refuse()).unwrap_err();
     assert_eq!(error.code(), "bundle::source-unreachable");
     assert!(
         error.to_string().contains("image/app") && error.to_string().contains(&registry.address),
@@ -317,35 +440,26 @@ fn blobs_that_the_registry_lost_or_altered_are_refused() {
         flip(path);
     }
     let repository = registry.repository();
-    let error = registry.create(&repository, Moves::Accept).unwrap_err();
+    let error = registry.create(&repository, Moves::all()).unwrap_err();
     assert_eq!(error.code(), "bundle::digest-mismatch", "{error}");
     assert!(error.to_string().contains("image/app"), "{error}");
     for path in &layers {
         fs::remove_file(path).unwrap();
     }
-    let error = registry.create(&repository, Moves::Accept).unwrap_err();
+    let error = registry.create(&repository, Moves::all()).unwrap_err();
     assert_eq!(error.code(), "bundle::source-unreachable", "{error}");
     assert!(!repository.bundle().join("bundle.json").exists());
 }
 
 #[test]
-fn a_tag_that_is_not_there_and_plain_http_elsewhere_are_refused() {
+fn a_tag_that_is_not_there_is_refused() {
     let Some(registry) = Registry::start(None) else {
         return;
     };
     let repository = registry.repository();
-    let error = registry.create(&repository, Moves::Accept).unwrap_err();
+    let error = registry.create(&repository, Moves::all()).unwrap_err();
     assert_eq!(error.code(), "bundle::source-unreachable");
     assert!(error.to_string().contains("404"), "{error}");
-    let elsewhere = Repository::new();
-    elsewhere.recipe(
-        "app",
-        "  - {kind: image, name: app, version: '1', reference: '192.0.2.1:5000/app:1', licence: X, sources: {oci: {}}}\n",
-    );
-    let mut options = elsewhere.options(Moves::Accept);
-    options.plain_registries.push("192.0.2.1:5000".to_owned());
-    let error = create(&elsewhere.root(), &options, &Silent).unwrap_err();
-    assert!(error.to_string().contains("not a loopback address"), "{error}");
 }
 
 #[test]
@@ -356,7 +470,7 @@ fn a_registry_with_a_certificate_of_a_private_authority_is_trusted_only_when_tol
     };
     let ours = registry.push("1", b"first");
     let repository = registry.repository();
-    let mut options = repository.options(Moves::Accept);
+    let mut options = repository.options(Moves::all());
     let error = create(&repository.root(), &options, &Silent).unwrap_err();
     assert_eq!(error.code(), "bundle::source-unreachable");
     assert!(
@@ -364,7 +478,7 @@ fn a_registry_with_a_certificate_of_a_private_authority_is_trusted_only_when_tol
         "{error}"
     );
     let path = repository.root().join("authority.pem");
-    fs::write(&path, &certificate.pem).unwrap();
+    fs::write(&path, &certificate.authority_pem).unwrap();
     options.authorities.push(path);
     assert_eq!(
         create(&repository.root(), &options, &Silent)

@@ -1,17 +1,15 @@
-//! Repositories, options and servers that the tests share.
+//! Repositories, options and certificates that the tests share.
 
 use std::{
     fs,
-    io::{Read, Write},
-    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
-    sync::Arc,
-    thread,
+    time::Duration,
 };
 
 use openg2p_bundle::{
-    create::{Moves, Options, Report, create},
+    create::{Options, Report, create},
     error::BundleError,
+    moves::Moves,
     progress::Silent,
 };
 use tempfile::TempDir;
@@ -73,16 +71,19 @@ impl Repository {
         );
     }
 
-    pub(crate) fn options(&self, moved: Moves) -> Options {
+    pub(crate) fn options(&self, moves: Moves) -> Options {
         let mut options = Options::lab(self.bundle());
         options.cache = self.cache();
-        options.moved = moved;
+        options.moves = moves;
+        // Servers here are near, and what they will not do they need not be asked for long.
+        options.patience.attempts = 3;
+        options.patience.pause = Duration::from_millis(100);
         options.prefer = ["build", "oci", "https"].map(ToOwned::to_owned).to_vec();
         options
     }
 
-    pub(crate) fn create(&self, moved: Moves) -> Result<Report, BundleError> {
-        create(&self.root(), &self.options(moved), &Silent)
+    pub(crate) fn create(&self, moves: Moves) -> Result<Report, BundleError> {
+        create(&self.root(), &self.options(moves), &Silent)
     }
 }
 
@@ -109,93 +110,56 @@ pub(crate) fn flip(path: &Path) {
     fs::write(path, bytes).unwrap();
 }
 
-/// A certificate for the loopback address, and the authority that a client must trust for it.
+/// A certificate for the loopback address with its key, and the authority that a client must trust for it.
 pub(crate) struct Certificate {
     pub(crate) pem: String,
     pub(crate) key_pem: String,
-    config: Arc<rustls::ServerConfig>,
+    pub(crate) authority_pem: String,
 }
 
 pub(crate) fn certificate() -> Certificate {
-    let made =
-        rcgen::generate_simple_self_signed(vec!["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
-    let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
-    let config =
-        rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![made.cert.der().clone()], key)
-            .unwrap();
+    issue(&["localhost", "127.0.0.1"])
+}
+
+/// A certificate for a name that is not the server's.
+pub(crate) fn certificate_of_another() -> Certificate {
+    issue(&["elsewhere.example.org"])
+}
+
+/// A private authority, as ministries have them, and what it issued.
+fn issue(names: &[&str]) -> Certificate {
+    let mut parameters = rcgen::CertificateParams::new(Vec::<String>::new()).unwrap();
+    parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    parameters
+        .distinguished_name
+        .push(rcgen::DnType::CommonName, "Ministry of Tests");
+    let key = rcgen::KeyPair::generate().unwrap();
+    let authority_pem = parameters.self_signed(&key).unwrap().pem();
+    let issuer = rcgen::Issuer::new(parameters, key);
+    let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+    let key = rcgen::KeyPair::generate().unwrap();
+    let own = rcgen::CertificateParams::new(names)
+        .unwrap()
+        .signed_by(&key, &issuer)
+        .unwrap();
     Certificate {
-        pem: made.cert.pem(),
-        key_pem: made.signing_key.serialize_pem(),
-        config: Arc::new(config),
+        pem: own.pem(),
+        key_pem: key.serialize_pem(),
+        authority_pem,
     }
 }
 
-/// What a file server answers.
-#[derive(Clone)]
-pub(crate) enum Answer {
-    /// The whole file.
-    File(Vec<u8>),
-    /// A status and nothing else.
-    Status(&'static str),
-    /// The head promises more bytes than come.
-    BreakOff(Vec<u8>),
-}
-
-/// Serves one answer over TLS on the loopback address until the test's process ends.
-pub(crate) fn serve(certificate: &Certificate, answer: Answer) -> SocketAddr {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let address = listener.local_addr().unwrap();
-    let config = Arc::clone(&certificate.config);
-    thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            let (config, answer) = (Arc::clone(&config), answer.clone());
-            // A client that refuses the certificate ends the connection; that is no failure of the server.
-            thread::spawn(move || answer_one(stream, config, &answer));
-        }
-    });
-    address
-}
-
-fn answer_one(
-    mut stream: TcpStream,
-    config: Arc<rustls::ServerConfig>,
-    answer: &Answer,
-) -> std::io::Result<()> {
-    let mut connection = rustls::ServerConnection::new(config).map_err(std::io::Error::other)?;
-    let mut tls = rustls::Stream::new(&mut connection, &mut stream);
-    let mut request = Vec::new();
-    while !request.ends_with(b"\r\n\r\n") {
-        let mut byte = [0];
-        tls.read_exact(&mut byte)?;
-        request.push(byte[0]);
+/// A `.tar.gz` of these files. Names may be such as an attacker would choose.
+pub(crate) fn archive(files: &[(&str, &[u8])]) -> Vec<u8> {
+    let gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    let mut builder = tar::Builder::new(gzip);
+    for (name, content) in files {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(content.len() as u64);
+        header.set_mode(0o755);
+        header.as_gnu_mut().unwrap().name[..name.len()].copy_from_slice(name.as_bytes());
+        header.set_cksum();
+        builder.append(&header, *content).unwrap();
     }
-    match answer {
-        Answer::File(body) => {
-            write!(
-                tls,
-                "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
-                body.len()
-            )?;
-            tls.write_all(body)?;
-        }
-        Answer::Status(status) => {
-            write!(
-                tls,
-                "HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-            )?;
-        }
-        Answer::BreakOff(body) => {
-            write!(
-                tls,
-                "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
-                body.len() * 2
-            )?;
-            tls.write_all(body)?;
-        }
-    }
-    tls.flush()
+    builder.into_inner().unwrap().finish().unwrap()
 }

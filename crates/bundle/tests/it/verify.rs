@@ -1,11 +1,13 @@
 //! Checking bundles: whatever is spoiled is named, all at once.
 
-use std::fs;
+use std::{fs, process::Command};
 
 use openg2p_bundle::{
+    cache::Cache,
     check::{self, Problem},
-    create::Moves,
-    index::{Index, Member, blob_path},
+    index::{Blob, Index, Kind, Member, blob_path},
+    layout,
+    moves::Moves,
     progress::Silent,
 };
 
@@ -16,7 +18,7 @@ fn bundle_of(names: &[&str]) -> (Repository, Index) {
     for name in names {
         repository.chart(name);
     }
-    let index = repository.create(Moves::Accept).unwrap().index;
+    let index = repository.create(Moves::all()).unwrap().index;
     (repository, index)
 }
 
@@ -68,6 +70,107 @@ fn one_flipped_bit_anywhere_is_found() {
     );
     fs::write(&path, &whole).unwrap();
     assert!(problems(&repository).is_empty());
+}
+
+/// A bundle with a member of every kind, written as `create` writes it, from bytes made up here.
+fn bundle_of_every_kind(repository: &Repository) -> Index {
+    let cache = Cache::open(repository.cache()).unwrap();
+    let put = |text: &str| cache.put_bytes(text.as_bytes()).unwrap();
+    let config = put("the configuration of the image");
+    let layer = put("a layer of the image");
+    let manifest = put(&format!(
+        r#"{{"config": {{"digest": "sha256:{}"}}, "layers": [{{"digest": "sha256:{}"}}]}}"#,
+        config.sha256, layer.sha256
+    ));
+    let member = |kind, name: &str, blobs: Vec<Blob>| Member {
+        kind,
+        name: name.to_owned(),
+        version: "1".to_owned(),
+        reference: (kind == Kind::Image).then(|| "example.org/app:1".to_owned()),
+        architecture: (kind == Kind::DebianPackage).then(|| "amd64".to_owned()),
+        control: (kind == Kind::DebianPackage).then(|| "Package: nginx\n".to_owned()),
+        sha256: blobs[0].sha256.clone(),
+        size: blobs.iter().map(|blob| blob.size).sum(),
+        licence: "X".to_owned(),
+        origin: "somewhere".to_owned(),
+        blobs,
+    };
+    let members = vec![
+        member(Kind::Binary, "kubeadm", vec![put("a program")]),
+        member(Kind::Chart, "spar", vec![put("a chart")]),
+        member(Kind::DebianPackage, "nginx", vec![put("a package")]),
+        member(Kind::Image, "app", vec![manifest, config, layer]),
+    ];
+    let index = Index::new("trixie", members).unwrap();
+    layout::write(&repository.bundle(), &index, &cache, 2, &Silent).unwrap();
+    index
+}
+
+#[test]
+fn every_flipped_byte_of_every_kind_of_member_is_found_and_named() {
+    let repository = Repository::new();
+    let index = bundle_of_every_kind(&repository);
+    assert_eq!(index.members.len(), Kind::ALL.len());
+    assert_eq!(problems(&repository), []);
+    for member in &index.members {
+        for blob in &member.blobs {
+            let path = blob_path(&repository.bundle(), &blob.sha256);
+            let whole = fs::read(&path).unwrap();
+            for at in 0..whole.len() {
+                let mut spoiled = whole.clone();
+                spoiled[at] ^= 1;
+                fs::write(&path, spoiled).unwrap();
+                let found = problems(&repository);
+                assert!(
+                    found.len() == 1 && found[0].to_string().contains(&member.id()),
+                    "byte {at} of {}: {found:?}",
+                    member.id()
+                );
+            }
+            fs::write(&path, whole).unwrap();
+        }
+    }
+    assert_eq!(problems(&repository), []);
+}
+
+#[test]
+fn every_flipped_byte_of_the_files_around_the_members_is_found() {
+    let repository = Repository::new();
+    bundle_of_every_kind(&repository);
+    for name in ["bundle.json", "bundle.sha256", "index.json", "oci-layout"] {
+        let path = repository.bundle().join(name);
+        let whole = fs::read(&path).unwrap();
+        for at in 0..whole.len() {
+            let mut spoiled = whole.clone();
+            spoiled[at] ^= 1;
+            fs::write(&path, spoiled).unwrap();
+            let found = check::verify(&repository.bundle(), &Silent);
+            assert!(
+                found.is_err() || !found.unwrap().problems.is_empty(),
+                "byte {at} of {name}: {}",
+                String::from_utf8_lossy(&whole[at.saturating_sub(20)..=at])
+            );
+        }
+        fs::remove_file(&path).unwrap();
+        let found = check::verify(&repository.bundle(), &Silent);
+        assert!(
+            found.is_err() || !found.unwrap().problems.is_empty(),
+            "without {name}"
+        );
+        fs::write(&path, whole).unwrap();
+    }
+    assert_eq!(problems(&repository), []);
+}
+
+#[test]
+fn the_digest_is_one_that_other_programs_check() {
+    let (repository, _) = bundle_of(&["a"]);
+    let status = Command::new("sha256sum")
+        .args(["--check", "--status", "bundle.sha256"])
+        .current_dir(repository.bundle())
+        .status()
+        .unwrap();
+    assert!(status.success());
 }
 
 #[test]

@@ -9,6 +9,7 @@ use crate::{
     command,
     error::BundleError,
     index::Blob,
+    mirrors::Mirrors,
     recipe::BaseBuild,
     sources::{
         Inputs, Workshop,
@@ -98,7 +99,9 @@ fn debian_system(what: &str, suite: &str, workshop: &Workshop<'_>) -> Result<Vec
     for option in WITHOUT {
         mmdebstrap.arg(format!("--dpkgopt={option}"));
     }
-    for option in debian::machine_settings()? {
+    let mut settings = debian::machine_settings()?;
+    settings.extend(debian::authority_setting(workshop, scratch.path())?);
+    for option in settings {
         mmdebstrap.arg(format!("--aptopt={option}"));
     }
     if suite == "bookworm" {
@@ -110,10 +113,20 @@ fn debian_system(what: &str, suite: &str, workshop: &Workshop<'_>) -> Result<Vec
     }
     // How this machine reaches the archive is nobody else's business.
     mmdebstrap.arg("--customize-hook=rm -f \"$1/etc/apt/apt.conf.d/99mmdebstrap\"");
+    if !workshop.mirrors.is_debian_itself() {
+        let own = scratch.path().join("sources.list");
+        let lines = debian::source_lines(suite, &Mirrors::default(), false).join("\n\n") + "\n";
+        std::fs::write(&own, lines).map_err(BundleError::io("write", &own))?;
+        // Nor is the mirror: the same image comes out wherever the packages came from.
+        mmdebstrap.arg(format!(
+            "--customize-hook=upload {} /etc/apt/sources.list",
+            own.display()
+        ));
+    }
     mmdebstrap
         .arg(suite)
         .arg(&tree)
-        .args(debian::source_lines(suite, workshop, false))
+        .args(debian::source_lines(suite, &workshop.mirrors, false))
         .env("SOURCE_DATE_EPOCH", "0");
     command::run(what, &mut mmdebstrap, &scratch.path().join("log"))?;
 

@@ -32,9 +32,8 @@ pub(crate) fn inputs(file: &CFile, workshop: &Workshop<'_>) -> Result<Inputs, Bu
 }
 
 /// Compiles it, linked statically.
-pub(crate) fn program(file: &CFile, workshop: &Workshop<'_>) -> Result<(Blob, String), BundleError> {
+pub(crate) fn program(file: &CFile, workshop: &Workshop<'_>) -> Result<Blob, BundleError> {
     let folder = workshop.root.join(&file.folder);
-    let origin = go::origin(&folder, &file.module)?;
     let what = format!(
         "c/{}",
         file.file.file_stem().unwrap_or_default().to_string_lossy()
@@ -66,6 +65,11 @@ pub(crate) fn program(file: &CFile, workshop: &Workshop<'_>) -> Result<(Blob, St
             ..Made::default()
         })
     })?;
-    let blob = made.files["program"].clone();
-    Ok((blob, format!("{origin}, {}", file.file.display())))
+    Ok(made.files["program"].clone())
+}
+
+/// Where the program comes from.
+pub(crate) fn origin(file: &CFile, workshop: &Workshop<'_>) -> Result<String, BundleError> {
+    let origin = go::origin(&workshop.root.join(&file.folder), &file.module)?;
+    Ok(format!("{origin}, {}", file.file.display()))
 }

@@ -145,7 +145,7 @@ fn closure<'a>(metadata: &'a Metadata, package: &str, root: &Path) -> Result<Vec
 }
 
 /// Compiles it in the development profile, which `make test` has warmed, and strips a copy.
-pub(crate) fn binary(binary: &CargoBinary, workshop: &Workshop<'_>) -> Result<(Blob, String), BundleError> {
+pub(crate) fn binary(binary: &CargoBinary, workshop: &Workshop<'_>) -> Result<Blob, BundleError> {
     let what = format!("cargo/{}", binary.name());
     let made = workshop.part(&what, &inputs(binary, workshop)?, || {
         let scratch = workshop.cache.scratch()?;
@@ -164,8 +164,10 @@ pub(crate) fn binary(binary: &CargoBinary, workshop: &Workshop<'_>) -> Result<(B
             ..Made::default()
         })
     })?;
-    Ok((
-        made.files["program"].clone(),
-        format!("package {} of this repository", binary.package),
-    ))
+    Ok(made.files["program"].clone())
+}
+
+/// Where a binary comes from.
+pub(crate) fn origin(binary: &CargoBinary) -> String {
+    format!("package {} of this repository", binary.package)
 }

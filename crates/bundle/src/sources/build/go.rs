@@ -69,15 +69,14 @@ pub(crate) fn name(folder: &Path) -> String {
 }
 
 /// One tool of a folder. All tools of the folder are built at once, because they share most packages.
-pub fn tool(tool: &GoTool, workshop: &Workshop<'_>) -> Result<(Blob, String), BundleError> {
+pub fn tool(tool: &GoTool, workshop: &Workshop<'_>) -> Result<Blob, BundleError> {
     let folder = workshop.root.join(&tool.folder);
     let build = GoBuild::load(&folder)?;
     let what = name(&tool.folder);
     let made = workshop.part(&what, &inputs(&tool.folder, workshop)?, || {
         compile(&what, &folder, &build, workshop)
     })?;
-    let blob = made
-        .files
+    made.files
         .get(&tool.tool)
         .cloned()
         .ok_or_else(|| BundleError::Recipe {
@@ -87,8 +86,13 @@ pub fn tool(tool: &GoTool, workshop: &Workshop<'_>) -> Result<(Blob, String), Bu
                 tool.tool,
                 build.tools.keys().cloned().collect::<Vec<_>>().join(", ")
             ),
-        })?;
-    Ok((blob, origin(&folder, &build.module)?))
+        })
+}
+
+/// Where a tool comes from.
+pub(crate) fn tool_origin(tool: &GoTool, workshop: &Workshop<'_>) -> Result<String, BundleError> {
+    let folder = workshop.root.join(&tool.folder);
+    origin(&folder, &GoBuild::load(&folder)?.module)
 }
 
 fn compile(what: &str, folder: &Path, build: &GoBuild, workshop: &Workshop<'_>) -> Result<Made, BundleError> {

@@ -18,10 +18,10 @@ use crate::{
     command,
     error::BundleError,
     index::{Blob, Digest},
-    recipe::ImageBuild,
+    recipe::{BaseBuild, ImageBuild},
     sources::{
         Inputs, Workshop,
-        build::{base, context::Context, layer, member, program, program_inputs},
+        build::{base, context::Context, layer, member, program, program_inputs, program_origin},
         debian,
     },
 };
@@ -74,6 +74,18 @@ fn bases_of(containerfile: &str) -> Result<Vec<String>, String> {
     Ok(found)
 }
 
+/// Where an image comes from: its programs and its Containerfile.
+pub(crate) fn origin(build: &ImageBuild, workshop: &Workshop<'_>) -> Result<String, BundleError> {
+    let mut origin = format!("{}/Containerfile", build.context.display());
+    for file in build.files.values() {
+        let from = program_origin(file, workshop)?;
+        if !origin.starts_with(&from) {
+            origin = format!("{from}; {origin}");
+        }
+    }
+    Ok(origin)
+}
+
 /// Builds the image and takes its blobs into the cache.
 pub(crate) fn build(
     what: &str,
@@ -81,14 +93,9 @@ pub(crate) fn build(
     workshop: &Workshop<'_>,
 ) -> Result<Obtained, BundleError> {
     let folder = workshop.root.join(&build.context);
-    let mut origin = format!("{}/Containerfile", build.context.display());
     let mut programs = Vec::new();
     for (name, file) in &build.files {
-        let (blob, from) = program(file, workshop)?;
-        if !origin.starts_with(&from) {
-            origin = format!("{from}; {origin}");
-        }
-        programs.push((name, blob));
+        programs.push((name, program(file, workshop)?));
     }
     let mut known = Vec::new();
     let mut loaded = Vec::new();
@@ -111,8 +118,31 @@ pub(crate) fn build(
         fs::set_permissions(&to, std::os::unix::fs::PermissionsExt::from_mode(0o755))
             .map_err(BundleError::io("write", &to))?;
     }
-    let out = bench.build(&files)?;
-    Ok(member(origin, take(what, &out, &known, workshop)?))
+    let mut suite = None;
+    for reference in bases(&folder)? {
+        suite = suite.or(suite_below(&reference, workshop)?);
+    }
+    let out = bench.build(&files, suite.as_deref(), workshop)?;
+    Ok(member(
+        origin(build, workshop)?,
+        take(what, &out, &known, workshop)?,
+    ))
+}
+
+/// The Debian suite that a base goes back to.
+fn suite_below(reference: &str, workshop: &Workshop<'_>) -> Result<Option<String>, BundleError> {
+    match workshop.recipes.base(reference) {
+        Some(BaseBuild::Debian(suite)) => Ok(Some(suite)),
+        Some(BaseBuild::Image(build)) => {
+            for below in bases(&workshop.root.join(&build.context))? {
+                if let Some(suite) = suite_below(&below, workshop)? {
+                    return Ok(Some(suite));
+                }
+            }
+            Ok(None)
+        }
+        None => Ok(None),
+    }
 }
 
 /// Where one image is built.
@@ -196,7 +226,12 @@ impl Bench {
     }
 
     /// Runs the Containerfile and writes the image out, its layers uncompressed.
-    fn build(&self, files: &Path) -> Result<PathBuf, BundleError> {
+    fn build(
+        &self,
+        files: &Path,
+        suite: Option<&str>,
+        workshop: &Workshop<'_>,
+    ) -> Result<PathBuf, BundleError> {
         let mut bud = self.buildah();
         bud.args([
             "bud",
@@ -208,7 +243,7 @@ impl Bench {
             "--tag",
             "bundle",
         ]);
-        for (from, to) in self.mounts()? {
+        for (from, to) in self.mounts(suite, workshop)? {
             bud.arg("--volume").arg(format!("{}:/{to}:ro", from.display()));
         }
         bud.arg("--file").arg(files.join("Containerfile")).arg(files);
@@ -227,7 +262,11 @@ impl Bench {
     }
 
     /// What RUN steps see of this machine: its authorities for pip, and how its apt reaches the archive.
-    fn mounts(&self) -> Result<Vec<(PathBuf, String)>, BundleError> {
+    fn mounts(
+        &self,
+        suite: Option<&str>,
+        workshop: &Workshop<'_>,
+    ) -> Result<Vec<(PathBuf, String)>, BundleError> {
         let mut mounts = Vec::new();
         let mut mount = |name: &str, text: String, to: &str| -> Result<(), BundleError> {
             let path = self.scratch.path().join(name);
@@ -235,11 +274,19 @@ impl Bench {
             mounts.push((path, to.to_owned()));
             Ok(())
         };
-        let mut apt = debian::machine_settings()?.join(";\n");
-        if !apt.is_empty() {
-            apt.push_str(";\n");
+        let own = workshop.authority_file(self.scratch.path())?;
+        let inside = format!("/{}/authorities.pem", layer::MOUNT_FOLDER);
+        let mut settings = debian::machine_settings()?;
+        if own.is_some() {
+            settings.push(format!("Acquire::https::CaInfo \"{inside}\""));
         }
+        let apt = settings.into_iter().map(|line| line + ";\n").collect();
         mount("apt.conf", apt, "etc/apt/apt.conf.d/00build-machine")?;
+        if let Some(suite) = suite.filter(|_| !workshop.mirrors.is_debian_itself()) {
+            let lines = debian::source_lines(suite, &workshop.mirrors, false).join("\n") + "\n";
+            // The base has this file, so the mount leaves no trace, and the image keeps Debian's own address.
+            mount("sources.list", lines, "etc/apt/sources.list")?;
+        }
         let mut pip = "[global]\n".to_owned();
         for (variable, setting) in [
             ("PIP_INDEX_URL", "index-url"),
@@ -250,12 +297,9 @@ impl Bench {
                 pip.push_str(&format_setting(setting, &value));
             }
         }
-        let authorities = authorities();
+        let authorities = own.or_else(system_authorities);
         if authorities.is_some() {
-            pip.push_str(&format_setting(
-                "cert",
-                &format!("/{}/authorities.pem", layer::MOUNT_FOLDER),
-            ));
+            pip.push_str(&format_setting("cert", &inside));
         }
         mount("pip.conf", pip, "etc/pip.conf")?;
         if let Some(path) = authorities {
@@ -269,7 +313,8 @@ fn format_setting(name: &str, value: &str) -> String {
     format!("{name} = {value}\n")
 }
 
-fn authorities() -> Option<PathBuf> {
+/// The file with the authorities that this machine trusts.
+pub(crate) fn system_authorities() -> Option<PathBuf> {
     ["PIP_CERT", "SSL_CERT_FILE"]
         .iter()
         .filter_map(|name| env::var_os(name).map(PathBuf::from))

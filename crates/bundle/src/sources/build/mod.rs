@@ -6,6 +6,7 @@ use crate::{
     cache::{Made, Obtained},
     error::BundleError,
     index::Blob,
+    lock::Held,
     recipe::{Build, Program, Recipe},
     sources::{Inputs, Source, Workshop},
 };
@@ -33,10 +34,7 @@ impl Source for LocalBuild {
     }
 
     fn inputs(&self, recipes: &[&Recipe], workshop: &Workshop<'_>) -> Result<Inputs, BundleError> {
-        let mut all = Inputs {
-            built: true,
-            ..Inputs::default()
-        };
+        let mut all = Inputs::default();
         for recipe in recipes {
             let Some(build) = &recipe.sources.build else {
                 continue;
@@ -52,6 +50,23 @@ impl Source for LocalBuild {
         Ok(all)
     }
 
+    fn foresee(
+        &self,
+        recipe: &Recipe,
+        inputs: &Inputs,
+        workshop: &Workshop<'_>,
+    ) -> Result<Option<(String, Held)>, BundleError> {
+        let Some(build) = &recipe.sources.build else {
+            return Ok(None);
+        };
+        let origin = match build {
+            Build::Image(image) => image::origin(image, workshop)?,
+            Build::Program(program) => program_origin(program, workshop)?,
+            Build::Chart(folder) => folder.display().to_string(),
+        };
+        Ok(Some((origin, Held::Inputs(inputs.lock_digest()))))
+    }
+
     fn obtain(&self, recipes: &[&Recipe], workshop: &Workshop<'_>) -> Result<Made, BundleError> {
         let mut made = Made::default();
         for recipe in recipes {
@@ -60,9 +75,8 @@ impl Source for LocalBuild {
             };
             let member = match build {
                 Build::Image(image) => image::build(&recipe.id(), image, workshop),
-                Build::Program(program) => {
-                    self::program(program, workshop).map(|(blob, origin)| member(origin, vec![blob]))
-                }
+                Build::Program(program) => self::program(program, workshop)
+                    .and_then(|blob| Ok(member(program_origin(program, workshop)?, vec![blob]))),
                 Build::Chart(folder) => chart::package(&recipe.id(), folder, workshop),
             };
             made.members.push(member?);
@@ -109,8 +123,17 @@ pub(crate) fn program_inputs(program: &Program, workshop: &Workshop<'_>) -> Resu
     }
 }
 
-/// The program itself and where it came from.
-pub(crate) fn program(program: &Program, workshop: &Workshop<'_>) -> Result<(Blob, String), BundleError> {
+/// Where a program comes from, for people.
+pub(crate) fn program_origin(program: &Program, workshop: &Workshop<'_>) -> Result<String, BundleError> {
+    match program {
+        Program::Go(tool) => go::tool_origin(tool, workshop),
+        Program::Cargo(binary) => Ok(cargo::origin(binary)),
+        Program::C(file) => c::origin(file, workshop),
+    }
+}
+
+/// The program itself.
+pub(crate) fn program(program: &Program, workshop: &Workshop<'_>) -> Result<Blob, BundleError> {
     match program {
         Program::Go(tool) => go::tool(tool, workshop),
         Program::Cargo(binary) => cargo::binary(binary, workshop),
