@@ -10,7 +10,7 @@ export PATH := $(PATH):$(HOME)/.cargo/bin:/usr/local/go/bin
 XTASK = cargo xtask
 
 .DEFAULT_GOAL := help
-.PHONY: help try test bench-box lint unit slice fmt lock docs lab lab-list lab-down clean-cache needs needs-box
+.PHONY: help try test soak bench-box lint unit slice fmt lock docs lab lab-list lab-down clean-cache needs needs-box
 
 help: ## List the chores
 	@echo 'make CHORE'
@@ -21,6 +21,9 @@ try: needs-box ## From this machine to a box that pays (cold 30 to 40 min, warm 
 
 test: needs-box ## Every check, with a real installation; its last line is `N passed, N failed`; needs root
 	@$(XTASK) test
+
+soak: needs ## The engine's tests in their long form: a million seeds, every kill (hours); ONLY=NAME runs a part
+	@$(XTASK) soak $(ONLY)
 
 bench-box: needs-box ## Install a box and print each figure beside its target; needs root
 	@$(XTASK) bench-box

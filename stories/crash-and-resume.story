@@ -14,7 +14,7 @@ apply
 plan
 # The disk holding the ledger fails in the middle of a write: the generation before it counts.
 site dev: spar
-kill during state.replace ledger
+tear state.replace ledger
 apply
 apply
 plan

@@ -11,6 +11,7 @@ mod printer;
 mod product;
 mod runner;
 mod snapshot;
+mod soak;
 mod test;
 mod try_box;
 
@@ -39,6 +40,8 @@ enum Chore {
     Try(try_box::Arguments),
     /// Every check; the last line counts them
     Test(test::Arguments),
+    /// The engine's tests in their long form: a million seeds, every kill
+    Soak(soak::Arguments),
     /// Measure a box against its targets
     BenchBox,
     /// Throw-away Debian hosts on this machine
@@ -55,6 +58,7 @@ fn with_store(chore: Chore, printer: &Printer) -> anyhow::Result<ExitCode> {
         Chore::Try(arguments) => try_box::run(&arguments, &store, printer),
         Chore::Test(arguments) => Ok(test::run(&arguments, &store, printer)),
         Chore::Lock => lock(&store, printer),
+        Chore::Soak(arguments) => soak::run(&arguments, &store, printer),
         Chore::BenchBox => bench_box::run(&store, printer),
         Chore::CleanCache(arguments) => clean::run(&arguments, &store, printer),
         Chore::Lab(arguments) => lab::run(arguments, printer),

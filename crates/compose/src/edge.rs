@@ -47,11 +47,13 @@ impl Composer<'_> {
         let sites = self.directory("/etc/openg2p/nginx/sites", 0o755, false, vec![nginx.clone()]);
         let resolver =
             dns_address(&site.kubernetes.service_subnet).map_or_else(String::new, |dns| dns.to_string());
-        let main = self.file(
+        let main = self.on_host(
+            "host-file",
             CONFIGURATION,
             "edge",
             "the edge's common settings",
-            &main(&resolver),
+            // mended behind a reload for a certificate or a site, it must be loaded once more
+            json!({"path": CONFIGURATION, "mode": 0o644, "text": main(&resolver), "reload": UNIT}),
             [nginx],
         );
         let unit = self.file(

@@ -77,7 +77,7 @@ impl Kind for CertificateAuthority {
             return Verdict::Same;
         }
         if state["certificate"] == false {
-            // the key is written first: a run was cut off between the two
+            // the key is written first: a run was cut off between the two, or somebody lost the certificate
             return Verdict::Update(Vec::new());
         }
         Verdict::Conflict(format!(
@@ -101,7 +101,14 @@ impl Kind for CertificateAuthority {
     ) -> Result<Value, PortError> {
         let directory = text(subject.desired, "directory");
         let now = world.host.facts().await?.clock;
-        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(|error| failed(world, &error))?;
+        let (key_file, certificate_file) = (key_path(directory), certificate_path(directory));
+        // A key that stands is never made anew: it may be the one that devices trust already, with its certificate lost since.
+        let standing = world.host.read(&key_file).await?;
+        let key = match &standing {
+            Some(text) => KeyPair::from_pem(&String::from_utf8_lossy(text)),
+            None => KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256),
+        };
+        let key = key.map_err(|error| failed(world, &error))?;
         let mut params = CertificateParams::default();
         let mut name = DistinguishedName::new();
         name.push(DnType::CommonName, text(subject.desired, "commonName"));
@@ -119,15 +126,16 @@ impl Kind for CertificateAuthority {
         params.not_before = start;
         params.not_after = end;
         let certificate = params.self_signed(&key).map_err(|error| failed(world, &error))?;
-        let (key_file, certificate_file) = (key_path(directory), certificate_path(directory));
-        world
-            .host
-            .write(
-                &key_file,
-                FileContent::Bytes(key.serialize_pem().as_bytes()),
-                0o600,
-            )
-            .await?;
+        if standing.is_none() {
+            world
+                .host
+                .write(
+                    &key_file,
+                    FileContent::Bytes(key.serialize_pem().as_bytes()),
+                    0o600,
+                )
+                .await?;
+        }
         world
             .host
             .write(

@@ -1,14 +1,14 @@
 //! A file on a host, written whole.
 //!
 //! Desired: `path`, `mode` (number), and either `text` or `blob` (SHA-256 of a member of the bundle), or `link`
-//! (the target of a symbolic link).
+//! (the target of a symbolic link). `reload`: a unit that reads the file while it runs and is told of new content.
 
 use async_trait::async_trait;
 use openg2p_plan::{Action, Entry, FieldChange, Fingerprint, Observed, Verdict};
-use openg2p_ports::{FileContent, FileState, PortError, World};
+use openg2p_ports::{Command, FileContent, FileState, PortError, World};
 use serde_json::{Value, json};
 
-use crate::{Kind, Progress, Subject, mode, text, unknown};
+use crate::{Kind, Progress, Subject, mode, run_checked, text, unknown};
 
 pub(crate) struct HostFile;
 
@@ -88,6 +88,17 @@ impl Kind for HostFile {
             None => FileContent::Bytes(text(subject.desired, "text").as_bytes()),
         };
         world.host.write(path, content, mode(subject.desired)).await?;
+        // Another step may have made the unit load what somebody wrote here. When a run ends between the two, the entry is not finished
+        // and the next one does both again.
+        let unit = text(subject.desired, "reload");
+        if !unit.is_empty() && world.host.unit(unit).await?.active == "active" {
+            run_checked(
+                world,
+                "host::systemd",
+                Command::new("systemctl", ["reload", unit]),
+            )
+            .await?;
+        }
         Ok(Value::Null)
     }
 

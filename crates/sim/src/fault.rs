@@ -9,6 +9,45 @@ pub struct Call {
     pub place: String,
 }
 
+impl Call {
+    /// Whether the call may change the world. The others only read.
+    pub fn is_effect(&self) -> bool {
+        matches!(
+            self.name,
+            "host.write"
+                | "host.link"
+                | "host.remove"
+                | "host.make_directory"
+                | "host.remove_directory"
+                | "host.install_packages"
+                | "host.purge_packages"
+                | "host.import_image"
+                | "host.remove_image"
+                | "host.run"
+                | "cluster.apply"
+                | "cluster.delete"
+                | "cluster.release"
+                | "state.replace"
+                | "state.append"
+                | "state.remove"
+        )
+    }
+
+    /// Whether the call needs room on the disk.
+    pub(crate) fn needs_room(&self) -> bool {
+        matches!(
+            self.name,
+            "host.write"
+                | "host.link"
+                | "host.make_directory"
+                | "host.install_packages"
+                | "host.import_image"
+                | "state.replace"
+                | "state.append"
+        )
+    }
+}
+
 impl std::fmt::Display for Call {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(formatter, "{} {}", self.name, self.place)
@@ -36,8 +75,13 @@ pub enum Trouble {
     /// The run ends behind the effect.
     KillAfter,
     /// The run ends in the middle of an effect that is not atomic: a `kubeadm init`, an installation of packages, a journal line, a
-    /// ledger that a failing disk kept half of. Elsewhere as [`Trouble::KillAfter`].
+    /// file of which only the temporary half stands. Elsewhere as [`Trouble::KillAfter`].
     KillDuring,
+    /// The run ends with its machine: a write to the engine's storage is half there, as a failing disk leaves it. Elsewhere as
+    /// [`Trouble::KillDuring`].
+    Torn,
+    /// The call takes ten minutes.
+    Slow,
 }
 
 /// One thing that goes wrong once.
@@ -67,9 +111,15 @@ impl Fault {
     }
 
     pub(crate) fn meets(&self, number: usize, call: &Call) -> bool {
-        match &self.moment {
-            Moment::Number(wanted) => *wanted == number,
-            Moment::Named(name, text) => *name == call.name && call.place.contains(text.as_str()),
+        self.moment.meets(number, call)
+    }
+}
+
+impl Moment {
+    pub(crate) fn meets(&self, number: usize, call: &Call) -> bool {
+        match self {
+            Self::Number(wanted) => *wanted == number,
+            Self::Named(name, text) => *name == call.name && call.place.contains(text.as_str()),
         }
     }
 }

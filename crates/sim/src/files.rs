@@ -25,6 +25,10 @@ pub enum Node {
     Link(String),
 }
 
+/// Ending of a file that is being written.
+pub(crate) const UNFINISHED: &str = ".openg2p-new";
+const NO_DIRECTORY: &str = "Not a directory (os error 20)";
+
 /// Paths and what stands there. Parents are always there and are directories.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Files(BTreeMap<String, Node>);
@@ -78,15 +82,21 @@ impl Files {
         );
     }
 
-    /// As lstat.
-    pub(crate) fn stat(&self, path: &str) -> Result<FileState, String> {
+    /// A file cannot have anything below it.
+    fn nothing_in_the_way(&self, path: &str) -> Result<(), String> {
         let mut above = parent(path);
         while above != "/" {
             if matches!(self.0.get(above), Some(Node::File { .. })) {
-                return Err("Not a directory (os error 20)".into());
+                return Err(NO_DIRECTORY.into());
             }
             above = parent(above);
         }
+        Ok(())
+    }
+
+    /// As lstat.
+    pub(crate) fn stat(&self, path: &str) -> Result<FileState, String> {
+        self.nothing_in_the_way(path)?;
         Ok(match self.0.get(path) {
             None => FileState::Absent,
             Some(Node::File { bytes, mode }) => FileState::File {
@@ -100,6 +110,7 @@ impl Files {
 
     /// The content, links followed.
     pub(crate) fn read(&self, path: &str) -> Result<Option<Vec<u8>>, String> {
+        self.nothing_in_the_way(path)?;
         match self.0.get(path) {
             None => Ok(None),
             Some(Node::File { bytes, .. }) => Ok(Some(bytes.to_vec())),
@@ -116,15 +127,24 @@ impl Files {
     }
 
     fn parent_is_there(&self, path: &str) -> Result<(), String> {
+        self.nothing_in_the_way(path)?;
         match self.0.get(parent(path)) {
             Some(Node::Directory { .. }) => Ok(()),
-            Some(_) => Err("Not a directory (os error 20)".into()),
-            None => Err("No such file or directory (os error 2)".into()),
+            // links to folders are not followed here: nothing of ours goes through one
+            _ => Err("No such file or directory (os error 2)".into()),
         }
     }
 
-    pub(crate) fn write(&mut self, path: &str, bytes: Arc<[u8]>, mode: u32) -> Result<(), String> {
+    /// Writes a file as the real host does: a temporary file beside it, then a rename. `cut`: the run ends between the two.
+    pub(crate) fn write(&mut self, path: &str, bytes: Arc<[u8]>, mode: u32, cut: bool) -> Result<(), String> {
         self.parent_is_there(path)?;
+        let temporary = format!("{path}{UNFINISHED}");
+        if cut {
+            let half = bytes[..bytes.len() / 2].into();
+            self.0.insert(temporary, Node::File { bytes: half, mode });
+            return Ok(());
+        }
+        self.0.remove(&temporary);
         if matches!(self.0.get(path), Some(Node::Directory { .. })) {
             return Err("Is a directory (os error 21)".into());
         }
@@ -142,10 +162,13 @@ impl Files {
     }
 
     pub(crate) fn remove(&mut self, path: &str) -> Result<(), String> {
+        self.nothing_in_the_way(path)?;
         if matches!(self.0.get(path), Some(Node::Directory { .. })) {
             return Err("Is a directory (os error 21)".into());
         }
         self.0.remove(path);
+        // and what a write of it that was cut off left beside it
+        self.0.remove(&format!("{path}{UNFINISHED}"));
         Ok(())
     }
 
@@ -158,8 +181,24 @@ impl Files {
         Ok(())
     }
 
-    /// Names directly in a directory.
+    /// Names directly in a directory, without what writes that were cut off left behind: as the real host lists it.
     pub(crate) fn list(&self, path: &str) -> Vec<String> {
+        let mut names = self.names(path);
+        names.retain(|name| !name.ends_with(UNFINISHED));
+        names
+    }
+
+    /// As the host lists a directory: one that is not there is empty.
+    pub(crate) fn listed(&self, path: &str) -> Result<Vec<String>, String> {
+        self.nothing_in_the_way(path)?;
+        match self.0.get(path) {
+            Some(Node::File { .. }) => Err(NO_DIRECTORY.into()),
+            _ => Ok(self.list(path)),
+        }
+    }
+
+    /// All names directly in a directory.
+    fn names(&self, path: &str) -> Vec<String> {
         let prefix = below(path);
         self.0
             .range(prefix.clone()..)
@@ -171,7 +210,12 @@ impl Files {
     }
 
     pub(crate) fn remove_directory(&mut self, path: &str, whole: bool) -> Result<(), String> {
-        if !whole && !self.list(path).is_empty() {
+        match self.0.get(path) {
+            Some(Node::Directory { .. }) => {}
+            Some(Node::File { .. }) => return Err(NO_DIRECTORY.into()),
+            Some(Node::Link(_)) | None => return Ok(()),
+        }
+        if !whole && !self.names(path).is_empty() {
             return Err("Directory not empty (os error 39)".into());
         }
         let prefix = below(path);

@@ -22,11 +22,11 @@ impl SimHost {
         name: &'static str,
         path: &str,
         what: &str,
-        act: impl FnOnce(&mut Things) -> Result<T, String> + Send,
+        act: impl FnOnce(&mut Things, bool) -> Result<T, String> + Send,
     ) -> Result<T, PortError> {
         self.simulation
-            .touch(name, path, |things, _| {
-                act(things).map_err(|why| failed(what, path, why))
+            .touch(name, path, |things, cut| {
+                act(things, cut).map_err(|why| failed(what, path, why))
             })
             .await
     }
@@ -103,28 +103,28 @@ impl Host for SimHost {
             FileContent::Bytes(bytes) => bytes.into(),
             FileContent::Blob(sha256) => self.simulation.bundle().bytes(sha256)?.into(),
         };
-        self.file("host.write", path, "write a file", |things| {
-            things.machine.files.write(path, bytes, mode)
+        self.file("host.write", path, "write a file", |things, cut| {
+            things.machine.files.write(path, bytes, mode, cut)
         })
         .await
     }
 
     async fn link(&self, path: &str, target: &str) -> Result<(), PortError> {
-        self.file("host.link", path, "make a link", |things| {
+        self.file("host.link", path, "make a link", |things, _| {
             things.machine.files.link(path, target)
         })
         .await
     }
 
     async fn remove(&self, path: &str) -> Result<(), PortError> {
-        self.file("host.remove", path, "remove a file", |things| {
+        self.file("host.remove", path, "remove a file", |things, _| {
             things.machine.files.remove(path)
         })
         .await
     }
 
     async fn make_directory(&self, path: &str, mode: u32) -> Result<(), PortError> {
-        self.file("host.make_directory", path, "make a directory", |things| {
+        self.file("host.make_directory", path, "make a directory", |things, _| {
             things.machine.files.make_directory(path, mode)
         })
         .await
@@ -132,14 +132,23 @@ impl Host for SimHost {
 
     async fn list(&self, path: &str) -> Result<Vec<String>, PortError> {
         self.simulation
-            .look("host.list", path, |things| Ok(things.machine.files.list(path)))
+            .look("host.list", path, |things| {
+                things
+                    .machine
+                    .files
+                    .listed(path)
+                    .map_err(|why| failed("list a directory", path, why))
+            })
             .await
     }
 
     async fn remove_directory(&self, path: &str, whole: bool) -> Result<(), PortError> {
-        self.file("host.remove_directory", path, "remove a directory", |things| {
-            things.machine.files.remove_directory(path, whole)
-        })
+        self.file(
+            "host.remove_directory",
+            path,
+            "remove a directory",
+            |things, _| things.machine.files.remove_directory(path, whole),
+        )
         .await
     }
 

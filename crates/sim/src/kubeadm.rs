@@ -164,6 +164,7 @@ impl Things {
             return Err("signal: killed".into());
         }
         self.cluster = None;
+        self.servers.clear();
         let files = &mut self.machine.files;
         for path in [
             "/etc/kubernetes/manifests",

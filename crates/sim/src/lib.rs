@@ -8,7 +8,7 @@
 //! Every call of a port is counted and named. At any of them the world may fail before the effect, lose the answer behind it, or
 //! end the run ([`Fault`]). [`Simulation::drive`] polls a run without threads or real time: the same seed gives the same run.
 //!
-//! Not simulated: what programs in pods do (databases, queues), strict validation of manifests, merging of lists by key (a list
+//! Not simulated: what programs in pods do, but for the making and dropping of databases, strict validation of manifests, merging of lists by key (a list
 //! belongs to one manager as a whole), and the content of packages beyond their programs and units.
 
 mod cluster;
@@ -21,6 +21,8 @@ mod kernel;
 mod kubeadm;
 mod objects;
 mod packages;
+mod postgres;
+mod provision;
 mod readiness;
 mod simulation;
 mod state;
@@ -28,11 +30,13 @@ mod things;
 mod units;
 mod view;
 
+pub use dice::Dice;
 pub use fault::{Call, Fault, Moment, Trouble};
 pub use files::{Files, Node};
 pub use kernel::Kernel;
 pub use objects::{Objects, Refusal, Stored};
-pub use simulation::{Simulation, SimulationState};
+pub use postgres::{Database, Postgres, Role, SqlState, Statement};
+pub use simulation::{RunLock, Simulation, SimulationState};
 pub use state::{SimBundle, SimState};
 pub use things::{Machine, Things};
 pub use units::Units;

@@ -160,7 +160,10 @@ impl Things {
                 }
                 let wanted = &stored.value["spec"]["template"];
                 let template = stored.running.as_ref().unwrap_or(wanted);
-                match pod.obstacle(template) {
+                let obstacle = pod
+                    .obstacle(template)
+                    .or_else(|| self.database_obstacle(place, &stored.value));
+                match obstacle {
                     Some(why) => Readiness::Stuck(format!("pod {}-0: {why}", pod.owner.name)),
                     None if template != wanted => waiting("its controller to replace the pod"),
                     None => Readiness::Ready,
@@ -206,7 +209,11 @@ impl Things {
                 continue;
             };
             match place.kind.as_str() {
-                "Job" if ready == Readiness::Ready => Arc::make_mut(stored).done = true,
+                "Job" if ready == Readiness::Ready => {
+                    Arc::make_mut(stored).done = true;
+                    let job = stored.value.clone();
+                    self.work_on_database(&place, &job);
+                }
                 // a rolling update goes on from a pod that runs; from one that does not, never (see `release_stuck_pods`)
                 "StatefulSet" => {
                     let wanted = stored.value["spec"]["template"].clone();
@@ -272,11 +279,16 @@ impl Things {
             .files
             .list(VOLUMES)
             .into_iter()
-            .filter(|folder| !kept(folder))
+            // what the storage class did not make, it does not remove
+            .filter(|folder| {
+                let made = self.machine.files.text(&format!("{VOLUMES}/{folder}/data"));
+                made.starts_with("volume of claim ") && !kept(folder)
+            })
             .collect();
         for folder in gone {
             self.machine.files.erase(&format!("{VOLUMES}/{folder}"));
         }
+        self.forget_servers();
     }
 
     /// The pod of a StatefulSet that cannot run is made anew from the present template.

@@ -12,10 +12,14 @@ use openg2p_ports::{PortError, World};
 
 use crate::cluster::SimCluster;
 use crate::dice::Dice;
-use crate::fault::{Call, Fault, Trouble};
+use crate::fault::{Call, Fault, Moment, Trouble};
+use crate::files::UNFINISHED;
 use crate::host::SimHost;
 use crate::state::{SimBundle, SimRandom, SimState};
 use crate::things::Things;
+
+/// Seconds that a slow call takes.
+const SLOW: i64 = 600;
 
 /// A world at one moment, to go on from later. Cheap to keep.
 pub type SimulationState = Arc<Things>;
@@ -38,11 +42,40 @@ struct Inner {
     history: Option<Vec<Arc<Things>>>,
     dice: Dice,
     pauses: u64,
+    holder: Option<String>,
+    meanwhile: Vec<Meanwhile>,
+}
+
+/// What somebody else does at a moment of a run.
+struct Meanwhile {
+    moment: Moment,
+    act: Box<dyn FnOnce() + Send>,
+}
+
+/// The lock of a run; it ends with its run, however that ends.
+pub struct RunLock(Simulation);
+
+impl Drop for RunLock {
+    fn drop(&mut self) {
+        self.0.lock().holder = None;
+    }
+}
+
+impl Inner {
+    /// Half of what was being written stands in the place of the whole.
+    fn tear(&mut self, name: &str) {
+        let things = Arc::make_mut(&mut self.things);
+        if let Some(half) = things.state.remove(&format!("{name}{UNFINISHED}")) {
+            things.state.insert(name.to_owned(), half);
+        }
+    }
 }
 
 enum Way {
     Go,
     Cut,
+    /// As cut, and a failing disk keeps half of what replaces the whole.
+    Tear,
     LoseAnswer,
     KillBehind,
 }
@@ -91,6 +124,8 @@ impl Simulation {
             history: None,
             dice: Dice::new(seed),
             pauses: 0,
+            holder: None,
+            meanwhile: Vec::new(),
         };
         Self {
             inner: Arc::new(Mutex::new(inner)),
@@ -118,6 +153,27 @@ impl Simulation {
         self.lock().faults.push(fault);
     }
 
+    /// Takes the lock that keeps runs apart, as the kernel gives it: it is held as long as its holder lives. Who holds it, where it is
+    /// taken.
+    pub fn take_lock(&self, run: &str) -> Result<RunLock, String> {
+        let mut inner = self.lock();
+        if let Some(holder) = &inner.holder {
+            return Err(holder.clone());
+        }
+        inner.holder = Some(run.to_owned());
+        drop(inner);
+        Ok(RunLock(self.clone()))
+    }
+
+    /// Somebody else does something just before the first call of that name whose place contains `text`. The run that makes the call
+    /// knows nothing of it.
+    pub fn meanwhile(&self, name: &'static str, text: &str, act: impl FnOnce() + Send + 'static) {
+        self.lock().meanwhile.push(Meanwhile {
+            moment: Moment::Named(name, text.to_owned()),
+            act: Box::new(act),
+        });
+    }
+
     /// Takes back every fault that has not happened yet.
     pub fn calm(&self) {
         let mut inner = self.lock();
@@ -126,7 +182,7 @@ impl Simulation {
         inner.partition = 0..0;
     }
 
-    /// Writes to the engine's storage fail at calls of these numbers.
+    /// What needs room on the disk (files, packages, images, the engine's storage) fails at calls of these numbers.
     pub fn disk_full(&self, calls: Range<usize>) {
         self.lock().disk_full = calls;
     }
@@ -270,11 +326,26 @@ impl Simulation {
             name,
             place: place.to_owned(),
         };
+        let due = {
+            let mut inner = self.lock();
+            let number = inner.calls.len();
+            let found = inner
+                .meanwhile
+                .iter()
+                .position(|other| other.moment.meets(number, &call));
+            found.map(|at| inner.meanwhile.remove(at))
+        };
+        if let Some(other) = due {
+            (other.act)();
+        }
         match self.begin(&call) {
             None => std::future::pending().await,
             Some(Err(error)) => Err(error),
             Some(Ok(way)) => {
-                let result = act(&mut self.lock(), matches!(way, Way::Cut));
+                let result = act(&mut self.lock(), matches!(way, Way::Cut | Way::Tear));
+                if matches!(way, Way::Tear) {
+                    self.lock().tear(&call.place);
+                }
                 match way {
                     Way::Go => result,
                     Way::LoseAnswer => Err(injected(
@@ -282,7 +353,7 @@ impl Simulation {
                         &call,
                         "the connection was closed before the answer",
                     )),
-                    Way::Cut | Way::KillBehind => {
+                    Way::Cut | Way::Tear | Way::KillBehind => {
                         self.lock().killed = true;
                         std::future::pending().await
                     }
@@ -299,9 +370,9 @@ impl Simulation {
         }
         let number = inner.calls.len();
         inner.calls.push(call.clone());
-        let before = inner.things.clone();
-        if let Some(history) = &mut inner.history {
-            history.push(before);
+        if inner.history.is_some() {
+            let before = inner.things.clone();
+            inner.history.get_or_insert_default().push(before);
         }
         if inner.partition.contains(&number) && call.name.starts_with("cluster.") {
             return Some(Err(injected(
@@ -310,7 +381,7 @@ impl Simulation {
                 "no answer within 10 s",
             )));
         }
-        if inner.disk_full.contains(&number) && matches!(call.name, "state.replace" | "state.append") {
+        if inner.disk_full.contains(&number) && call.needs_room() {
             return Some(Err(injected(
                 "host::file",
                 call,
@@ -323,9 +394,18 @@ impl Simulation {
             Some(Trouble::FailBefore) => {
                 Some(Err(injected("sim::failed", call, "it failed as the test asked")))
             }
+            Some(Trouble::Slow) => {
+                Arc::make_mut(&mut inner.things).machine.facts.clock += SLOW;
+                Some(Ok(Way::Go))
+            }
             Some(Trouble::AnswerLost) => Some(Ok(Way::LoseAnswer)),
             Some(Trouble::KillAfter) => Some(Ok(Way::KillBehind)),
             Some(Trouble::KillDuring) => Some(Ok(Way::Cut)),
+            Some(Trouble::Torn) => Some(Ok(if call.name == "state.replace" {
+                Way::Tear
+            } else {
+                Way::Cut
+            })),
             Some(Trouble::KillBefore) => {
                 inner.killed = true;
                 None

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use openg2p_plan::Fingerprint;
 use openg2p_ports::{Bundle, BundleMember, PortError, Random, State};
 
+use crate::files::UNFINISHED;
 use crate::simulation::Simulation;
 
 /// The engine's storage.
@@ -25,7 +26,14 @@ impl State for SimState {
     async fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), PortError> {
         self.0
             .touch("state.replace", name, |things, cut| {
-                things.store(name, if cut { &bytes[..bytes.len() / 2] } else { bytes });
+                let unfinished = format!("{name}{UNFINISHED}");
+                if cut {
+                    // all or nothing: what stood there stands, and the temporary file beside it
+                    things.store(&unfinished, &bytes[..bytes.len() / 2]);
+                } else {
+                    things.state.remove(&unfinished);
+                    things.store(name, bytes);
+                }
                 Ok(())
             })
             .await
@@ -54,6 +62,7 @@ impl State for SimState {
                     .state
                     .keys()
                     .filter_map(|name| name.strip_prefix(&prefix))
+                    .filter(|name| !name.ends_with(UNFINISHED))
                     .map(str::to_owned)
                     .collect())
             })
@@ -64,6 +73,7 @@ impl State for SimState {
         self.0
             .touch("state.remove", name, |things, _| {
                 things.state.remove(name);
+                things.state.remove(&format!("{name}{UNFINISHED}"));
                 Ok(())
             })
             .await

@@ -8,6 +8,7 @@ use openg2p_ports::{HostFacts, Listener};
 use crate::files::Files;
 use crate::kernel::Kernel;
 use crate::objects::Objects;
+use crate::postgres::Postgres;
 use crate::units::Units;
 
 /// The host.
@@ -113,6 +114,8 @@ pub struct Things {
     pub machine: Machine,
     /// The Kubernetes API's content; none before `kubeadm init`.
     pub cluster: Option<Objects>,
+    /// PostgreSQL servers with what is on them, by `namespace/name`.
+    pub servers: BTreeMap<String, Postgres>,
     /// The engine's storage.
     pub state: BTreeMap<String, Arc<[u8]>>,
     /// Random bytes handed out so far, so that no run draws what another one drew.
@@ -127,9 +130,30 @@ impl Things {
         Self {
             machine: Machine::bare(name),
             cluster: None,
+            servers: BTreeMap::new(),
             state: BTreeMap::new(),
             drawn: 0,
             uids: 0,
         }
+    }
+
+    /// A cluster that somebody else runs, with a credential for it on this host: for setting a scene.
+    pub fn join_cluster(&mut self, version: &str) {
+        let mut objects = Objects::new(version);
+        for name in ["default", "kube-system"] {
+            let namespace =
+                serde_json::json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
+            // a namespace in an empty cluster is never refused
+            let _ = objects.apply(
+                &namespace,
+                "kube-apiserver",
+                self.machine.facts.clock,
+                &mut self.uids,
+            );
+        }
+        self.cluster = Some(objects);
+        self.machine
+            .files
+            .put("/etc/kubernetes/admin.conf", "kind: Config\n");
     }
 }

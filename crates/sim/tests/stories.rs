@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
+use std::sync::{Arc, Mutex};
 
 use openg2p_plan::{Owner, Plan};
 use openg2p_ports::ObjectRef;
@@ -21,6 +22,8 @@ struct Story {
     saved: Option<Plan>,
     marked: View,
     runs: usize,
+    /// How a second operator's command ended.
+    told: Arc<Mutex<Option<Ended>>>,
     out: String,
 }
 
@@ -51,6 +54,7 @@ impl Story {
             saved: None,
             marked,
             runs: 0,
+            told: Arc::default(),
             out: String::new(),
         }
     }
@@ -177,6 +181,12 @@ impl Story {
             lines.extend((moved.len() > 3).then(|| "and more".to_owned()));
             Ended::Refused(format!("plan::moved: {}", lines.join("; ")))
         });
+        let second = self.told.lock().unwrap().take();
+        if let Some(second) = second {
+            self.say("the second operator:");
+            self.tell_end(&second);
+            self.say("the first operator:");
+        }
         self.tell_end(&ended.unwrap_or(Ended::Killed));
     }
 
@@ -242,6 +252,16 @@ impl Story {
         }
     }
 
+    /// Another operator applies the same file at a moment of the next run. What they are told stands before what that run tells.
+    fn second_operator(&mut self, call: &str, text: &str) {
+        let call: &'static str = Box::leak(call.to_owned().into_boxed_str());
+        let (simulation, wanted, told) = (self.simulation.clone(), self.wish.clone(), self.told.clone());
+        self.simulation.meanwhile(call, text, move || {
+            let ended = crate::operator::apply(&simulation, &wanted, "second-operator");
+            *told.lock().unwrap() = Some(ended);
+        });
+    }
+
     fn fault(&mut self, call: &str, text: &str, trouble: Trouble) {
         // names live as long as the program in a fault; a story has few
         let call: &'static str = Box::leak(call.to_owned().into_boxed_str());
@@ -271,8 +291,14 @@ impl Story {
             ["kill", "before", call, ..] => self.fault(call, &rest(3), Trouble::KillBefore),
             ["kill", "after", call, ..] => self.fault(call, &rest(3), Trouble::KillAfter),
             ["kill", "during", call, ..] => self.fault(call, &rest(3), Trouble::KillDuring),
+            ["tear", call, ..] => self.fault(call, &rest(2), Trouble::Torn),
             ["fail", call, ..] => self.fault(call, &rest(2), Trouble::FailBefore),
             ["lose", call, ..] => self.fault(call, &rest(2), Trouble::AnswerLost),
+            ["meanwhile", call, words @ ..] => {
+                let text = words.iter().take_while(|word| **word != "apply").copied();
+                let text = text.collect::<Vec<_>>().join(" ");
+                self.second_operator(call, &text);
+            }
             ["somebody", deed, ..] => {
                 let (deed, words) = ((*deed).to_owned(), words[2..].to_vec());
                 self.simulation.change(|things| meddle(things, &deed, &words));

@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::apt::Apt;
 use crate::bundle::BundleDirectory;
-use crate::state::{failed, list_names, remove_file, write_whole};
+use crate::state::{failed, list_names, remove_with_unfinished, write_whole};
 
 /// This machine, with the bundle that lies on it.
 pub struct LocalHost {
@@ -253,7 +253,7 @@ impl Host for LocalHost {
     }
 
     async fn remove(&self, path: &str) -> Result<(), PortError> {
-        remove_file(Path::new(path))
+        remove_with_unfinished(Path::new(path))
     }
 
     async fn make_directory(&self, path: &str, mode: u32) -> Result<(), PortError> {

@@ -32,13 +32,21 @@ pub(crate) fn failed(what: &str, path: &Path, error: &std::io::Error) -> PortErr
     }
 }
 
+/// Ending of a file that is being written.
+const UNFINISHED: &str = ".openg2p-new";
+
+/// The temporary file beside `path`.
+fn unfinished(path: &Path) -> PathBuf {
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(UNFINISHED);
+    temporary.into()
+}
+
 /// Writes a file whole: temporary file beside it, fsync, rename, fsync of the directory.
 pub(crate) fn write_whole(path: &Path, bytes: &[u8], mode: u32) -> Result<(), PortError> {
     use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
     let what = "write a file";
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(".openg2p-new");
-    let temporary = PathBuf::from(temporary);
+    let temporary = unfinished(path);
     let written = (|| {
         // a stale temporary file may have other permissions: never write a secret into it
         match std::fs::remove_file(&temporary) {
@@ -115,7 +123,7 @@ impl State for StateDirectory {
     }
 
     async fn remove(&self, name: &str) -> Result<(), PortError> {
-        remove_file(&self.path(name))
+        remove_with_unfinished(&self.path(name))
     }
 }
 
@@ -130,7 +138,7 @@ pub(crate) fn list_names(path: &Path) -> Result<Vec<String>, PortError> {
         let entry = entry.map_err(|error| failed("list a directory", path, &error))?;
         let name = entry.file_name().to_string_lossy().into_owned();
         // what a write that was cut off left behind
-        if !name.ends_with(".openg2p-new") {
+        if !name.ends_with(UNFINISHED) {
             names.push(name);
         }
     }
@@ -138,7 +146,14 @@ pub(crate) fn list_names(path: &Path) -> Result<Vec<String>, PortError> {
     Ok(names)
 }
 
-pub(crate) fn remove_file(path: &Path) -> Result<(), PortError> {
+/// Removes a file, and what a write of it that was cut off left beside it: that may hold a secret, and keeps its folder from being
+/// removed.
+pub(crate) fn remove_with_unfinished(path: &Path) -> Result<(), PortError> {
+    remove_file(path)?;
+    remove_file(&unfinished(path))
+}
+
+fn remove_file(path: &Path) -> Result<(), PortError> {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             Err(failed("remove a file", path, &error))

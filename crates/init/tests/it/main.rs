@@ -6,6 +6,8 @@
 // `PostgreSQL` is a name, not code.
 #![allow(clippy::doc_markdown)]
 
+mod links;
+mod model;
 mod program;
 mod provision;
 mod remove;
@@ -29,7 +31,15 @@ fn real_servers() {
     let mut failed = Vec::new();
     for programs in installations {
         let server = Server::start(&programs);
-        for (name, scenario) in [provision::SCENARIOS, remove::SCENARIOS, wait::SCENARIOS].concat() {
+        for (name, scenario) in [
+            provision::SCENARIOS,
+            remove::SCENARIOS,
+            wait::SCENARIOS,
+            model::SCENARIOS,
+            links::SCENARIOS,
+        ]
+        .concat()
+        {
             if !name.contains(&only) {
                 continue;
             }

@@ -182,6 +182,17 @@ impl Server {
         query("127.0.0.1", self.port, database, who, statement)
     }
 
+    /// Rows of text as somebody, by the server's own socket, which asks for no password.
+    pub(crate) fn sql_by_socket(
+        &self,
+        who: (&str, &str),
+        database: &str,
+        statement: &str,
+    ) -> Result<Vec<Vec<Option<String>>>, tokio_postgres::Error> {
+        let socket = self.folder.path().join("data");
+        query(socket.to_str().unwrap(), self.port, database, who, statement)
+    }
+
     /// What the server has logged.
     pub(crate) fn log(&self) -> String {
         String::from_utf8_lossy(&fs::read(self.folder.path().join("log")).unwrap()).into_owned()

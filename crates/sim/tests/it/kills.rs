@@ -98,7 +98,7 @@ fn cuts(
             || (call.name.starts_with("state.") && number % 11 == 0);
         if torn {
             let killed = resume(start, 7);
-            killed.fault(Fault::at(number, Trouble::KillDuring));
+            killed.fault(Fault::at(number, Trouble::Torn));
             assert_eq!(act(&killed), Ended::Killed);
             found.push((format!("killed during call {number}, {call}"), killed.things()));
         }

@@ -9,15 +9,20 @@
     reason = "how many kills there were belongs into a test's output"
 )]
 
+mod boundaries;
 mod drift;
 mod kills;
 mod operator;
 mod pack;
 mod random_sites;
+mod removals;
+mod reruns;
 mod runs;
+mod seeds;
 mod small;
 #[path = "../stories.rs"]
 mod stories;
+mod tiny;
 mod whole;
 
 #[test]

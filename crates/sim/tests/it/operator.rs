@@ -69,8 +69,10 @@ pub(crate) async fn plan(simulation: &Simulation, wish: &Wish) -> Result<Plan, P
     )
 }
 
-pub(crate) async fn plan_removal(simulation: &Simulation, owners: Option<&[Owner]>) -> Plan {
-    let ledger = read_ledger(simulation).await;
+pub(crate) async fn plan_removal(simulation: &Simulation, owners: Option<&[Owner]>) -> Result<Plan, String> {
+    let (ledger, _) = Memory::read(simulation.state().as_ref())
+        .await
+        .map_err(|error| error.to_string())?;
     let entries: Vec<Entry> = ledger
         .entries
         .values()
@@ -98,13 +100,17 @@ pub(crate) async fn plan_removal(simulation: &Simulation, owners: Option<&[Owner
         owners.unwrap_or(&[Owner::Site]),
         warnings,
     )
-    .unwrap()
+    .map_err(|error| error.to_string())
 }
 
 pub(crate) async fn perform(simulation: &Simulation, plan: &Plan, run: &str) -> Ended {
     if plan.is_empty() {
         return Ended::Nothing;
     }
+    let _lock = match simulation.take_lock(run) {
+        Ok(lock) => lock,
+        Err(holder) => return Ended::Refused(format!("run::locked: it is held by run {holder}")),
+    };
     let info = RunInfo {
         id: run.into(),
         command: "apply".into(),
@@ -171,8 +177,10 @@ pub(crate) fn converge(simulation: &Simulation, wish: &Wish) {
 pub(crate) fn destroy(simulation: &Simulation, environment: Option<&str>, run: &str) -> Ended {
     let owners = environment.map(|name| vec![Owner::Environment(name.into())]);
     let work = async {
-        let plan = plan_removal(simulation, owners.as_deref()).await;
-        perform(simulation, &plan, run).await
+        match plan_removal(simulation, owners.as_deref()).await {
+            Ok(plan) => perform(simulation, &plan, run).await,
+            Err(why) => Ended::Refused(why),
+        }
     };
     simulation.drive(work).unwrap_or(Ended::Killed)
 }

@@ -1,0 +1,34 @@
+//! The adapters beside the simulated world, and the real engine on real files, Nginx and nftables.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "what a test prepares is there, or the test is wrong"
+)]
+#![expect(
+    clippy::print_stderr,
+    reason = "how many kills there were belongs into a test's output"
+)]
+
+mod contract;
+mod engine;
+mod host;
+mod kills;
+mod programs;
+
+#[test]
+fn no_file_is_forgotten() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it");
+    let listed = include_str!("main.rs");
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let name = entry
+            .unwrap()
+            .file_name()
+            .to_string_lossy()
+            .trim_end_matches(".rs")
+            .to_owned();
+        assert!(
+            name == "main" || listed.contains(&format!("mod {name};")),
+            "{name} is not part of the tests"
+        );
+    }
+}
