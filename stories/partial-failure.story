@@ -8,9 +8,9 @@ plan
 apply
 plan
 # A call whose answer is lost may have had its effect. The next run looks before it does anything again.
-site dev: spar; prod: g2p-bridge, spar
-lose cluster.apply Secret prod/spar-database
+site dev: spar; prod: g2p-bridge; qa: spar
+lose cluster.apply Secret qa/spar-database
 apply
-show Secret prod/spar-database /data/username
+show Secret qa/spar-database /data/username
 apply
 plan

@@ -166,7 +166,7 @@ fn every_subset_of_six_modules_in_each_environment() {
         let modules: Vec<&'static str> = MODULES
             .iter()
             .enumerate()
-            .filter(|(at, _)| number % 64 & (1 << at) != 0)
+            .filter(|(at, _)| (number % 64) & (1 << at) != 0)
             .map(|(_, module)| *module)
             .collect();
         remove(&state, &shape, environment, &modules).map(|_| ())

@@ -196,6 +196,8 @@ fn a_disk_that_is_full_stops_a_run_and_harms_nothing() {
             let size = std::fs::metadata(&ballast).unwrap().len();
             let file = std::fs::OpenOptions::new().write(true).open(&ballast).unwrap();
             file.set_len(size.saturating_sub(kibibytes * 1024)).unwrap();
+            // a file that is open keeps its room even when it is removed
+            drop(file);
             let ended = send(&errand(&ground, wish, Death::default(), "full"), None);
             if let Ended::Failed(why) = &ended {
                 assert!(why.contains("No space left"), "{context}: {why}");
