@@ -97,11 +97,10 @@ fn goals(ground: &Ground) -> Vec<(BTreeMap<String, String>, usize, Duration)> {
 
 #[test]
 fn the_engine_killed_on_real_back_ends_converges() {
-    let wanted = if std::env::var("OPENG2P_SOAK").is_ok() {
-        SOAK
-    } else {
-        KILLS
-    };
+    let asked = std::env::var("OPENG2P_KILLS").ok();
+    let asked = asked.and_then(|text| text.parse().ok());
+    let soak = std::env::var("OPENG2P_SOAK").is_ok();
+    let wanted: usize = asked.unwrap_or(if soak { SOAK } else { KILLS });
     let folder = tempfile::Builder::new()
         .prefix("openg2p-real-")
         .tempdir()
