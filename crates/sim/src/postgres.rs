@@ -397,7 +397,8 @@ impl Postgres {
         let allowed = if granted.superuser {
             self.is_superuser(who)
         } else {
-            self.may_make_roles(who) || who == role
+            // a role has no say over itself
+            self.may_make_roles(who)
         };
         if !allowed {
             return Err("42501");
