@@ -47,8 +47,8 @@ with ThreadPoolExecutor(16) as pool:
 struct Prober {
     name: &'static str,
     namespace: String,
-    /// The component that it claims to be; none for a stranger.
-    component: Option<&'static str>,
+    /// The chart and the component that it claims to be; none for a stranger.
+    component: Option<(&'static str, &'static str)>,
     reaches: &'static [&'static str],
 }
 
@@ -88,31 +88,31 @@ fn all(site: &Site, tally: &Tally<'_>, environment: &str) -> anyhow::Result<()> 
         Prober {
             name: "another-namespace",
             namespace: "openg2p-stranger".into(),
-            component: Some("g2p-bridge-workers"),
+            component: Some(("g2p-bridge", "g2p-bridge-workers")),
             reaches: &[],
         },
         Prober {
             name: "the-bank",
             namespace: own(),
-            component: Some("example-bank-celery"),
+            component: Some(("example-bank", "example-bank-celery")),
             reaches: &["postgresql", "redis", "g2p-bridge-api"],
         },
         Prober {
             name: "the-workers",
             namespace: own(),
-            component: Some("g2p-bridge-workers"),
+            component: Some(("g2p-bridge", "g2p-bridge-workers")),
             reaches: &["postgresql", "redis", "spar-mapper", "example-bank-api"],
         },
         Prober {
             name: "spar",
             namespace: own(),
-            component: Some("spar-mapper"),
+            component: Some(("spar", "spar-mapper")),
             reaches: &["postgresql", "partner-keys"],
         },
         Prober {
             name: "the-self-service",
             namespace: own(),
-            component: Some("spar-self-service"),
+            component: Some(("spar", "spar-self-service")),
             reaches: &["postgresql", "spar-mapper"],
         },
     ];
@@ -208,7 +208,10 @@ fn apply(site: &Site, manifest: &Value) -> anyhow::Result<()> {
 
 fn pod(prober: &Prober, image: &str, targets: &[String]) -> Value {
     let mut labels = BTreeMap::from([("probe", prober.name)]);
-    if let Some(component) = prober.component {
+    if let Some((chart, component)) = prober.component {
+        // as the charts label their pods: release and chart have one name
+        labels.insert("app.kubernetes.io/name", chart);
+        labels.insert("app.kubernetes.io/instance", chart);
         labels.insert("app.kubernetes.io/part-of", "openg2p");
         labels.insert("app.kubernetes.io/component", component);
     }
@@ -228,6 +231,8 @@ fn pod(prober: &Prober, image: &str, targets: &[String]) -> Value {
         "securityContext": {"runAsNonRoot": true, "runAsUser": 1001, "seccompProfile": {"type": "RuntimeDefault"}},
         "containers": [{
             "name": "probe", "image": image, "imagePullPolicy": "Never", "command": command,
+            // never ready: the Service of the component that it claims to be must not send anybody here
+            "readinessProbe": {"exec": {"command": ["false"]}},
             "securityContext": {"allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}, "readOnlyRootFilesystem": true},
         }],
     }})
