@@ -160,20 +160,24 @@ pub struct MirrorArgs {
 impl MirrorArgs {
     /// The mirrors; the first that is written wrongly is an error.
     fn mirrors(&self) -> Result<Mirrors, BundleError> {
+        // A variable that is set to nothing names nothing.
+        fn named(list: &[String]) -> impl Iterator<Item = &String> {
+            list.iter().filter(|text| !text.is_empty())
+        }
         let mut mirrors = Mirrors::default();
-        for text in &self.registry_mirror {
+        for text in named(&self.registry_mirror) {
             mirrors.add_registry(text)?;
         }
-        for text in &self.https_mirror {
+        for text in named(&self.https_mirror) {
             mirrors.add_https(text)?;
         }
-        if let Some(url) = &self.debian_mirror {
+        for url in named(self.debian_mirror.as_slice()) {
             mirrors.set_debian(url)?;
         }
-        if let Some(url) = &self.debian_security_mirror {
+        for url in named(self.debian_security_mirror.as_slice()) {
             mirrors.set_security(url)?;
         }
-        for host in &self.plain_registry {
+        for host in named(&self.plain_registry) {
             mirrors.add_plain(host)?;
         }
         Ok(mirrors)
@@ -482,6 +486,12 @@ mod tests {
         assert_eq!(options.authorities, ["a.pem", "b.pem"].map(PathBuf::from));
         assert_eq!(options.prefer, OFFICIAL);
         assert_eq!(options.release, "bookworm");
+    }
+
+    #[test]
+    fn what_is_set_to_nothing_names_nothing() {
+        let options = parsed(&["create", "--registry-mirror", "", "--debian-mirror", ""]).unwrap();
+        assert_eq!(options.mirrors, Mirrors::default());
     }
 
     #[test]
