@@ -10,6 +10,7 @@
 )]
 
 mod drift;
+mod host_ports;
 mod kills;
 mod operator;
 mod pack;
