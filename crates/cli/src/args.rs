@@ -49,8 +49,9 @@ pub struct GlobalArgs {
     pub file: PathBuf,
     /// `json` for machine-readable results, `text` for people, or a file to write
     ///
-    /// With `json`, results and errors are JSON on standard output. A file is taken by the commands that write one
-    /// (`init`, `plan`, `trust`). May be given twice, once for each.
+    /// With `json`, results and errors are JSON on standard output; the commands that are runs (`apply`, `verify`, `destroy`,
+    /// `attach`) write one document a line. A file is taken by the commands that write one (`init`, `plan`, `trust`,
+    /// `verify`). May be given twice, once for each.
     #[arg(short, long, global = true, value_name = "FORMAT|FILE", action = ArgAction::Append, help_heading = "Global options")]
     pub output: Vec<Output>,
     /// When to use colours; they are off when `NO_COLOR` is set
@@ -190,7 +191,18 @@ pub enum Command {
 impl Command {
     /// Whether `-o FILE` names the file that this command writes.
     pub fn writes_a_file(&self) -> bool {
-        matches!(self, Self::Init(_) | Self::Plan(_) | Self::Trust(_))
+        matches!(
+            self,
+            Self::Init(_) | Self::Plan(_) | Self::Trust(_) | Self::Verify(_)
+        )
+    }
+
+    /// Whether it is a run whose events come one by one: its JSON is one document a line.
+    pub fn is_run(&self) -> bool {
+        matches!(
+            self,
+            Self::Apply(_) | Self::Verify(_) | Self::Destroy(_) | Self::Attach(_)
+        )
     }
 }
 

@@ -3,6 +3,7 @@
 
 pub mod args;
 pub mod commands;
+mod demand;
 pub mod error;
 pub mod output;
 mod prepared;
@@ -26,7 +27,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, environment: &Environ
         Ok(cli) => cli,
         Err(error) => return usage(&error, &arguments, environment),
     };
-    let printer = Printer::new(&cli.global, environment);
+    let printer = Printer::new(&cli.global, environment).in_lines(cli.command.is_run());
     let context = Context {
         global: &cli.global,
         printer: &printer,
@@ -46,7 +47,8 @@ fn usage(error: &clap::Error, arguments: &[OsString], environment: &Environment)
     if args::asks_for_json(arguments) {
         global.output.push(args::Output::Json);
     }
-    let printer = Printer::new(&global, environment);
+    // which command it was cannot be told for sure; one line is right for all of them
+    let printer = Printer::new(&global, environment).in_lines(true);
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
             printer.data(&error.render().to_string());

@@ -9,7 +9,7 @@ use openg2p_ports::PortError;
 use openg2p_run::{Event, Failure};
 use openg2p_spec::Site;
 use openg2p_world::frames::{self, Frame};
-use openg2p_world::ssh::{Connection, Remote, Target};
+use openg2p_world::ssh::{Connection, Ended, Remote, Target};
 use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -20,7 +20,13 @@ const PIECE: usize = 1 << 20;
 
 impl From<Failure> for CliError {
     fn from(failure: Failure) -> Self {
-        let mut error = CliError::failed(failure.code, format!("{} failed", failure.what))
+        // these come before any effect; everything else may have left something that the next run goes on from
+        let kind = match failure.code.as_str() {
+            "run::unknown" | "run::none" => ErrorKind::BadInput,
+            "run::locked" | "verify::not-installed" => ErrorKind::Refused,
+            _ => ErrorKind::Failed,
+        };
+        let mut error = CliError::new(kind, failure.code, format!("{} failed", failure.what))
             .at(failure.place)
             .because(failure.why);
         error.hints.extend(failure.hint);
@@ -58,14 +64,13 @@ pub(crate) fn refusal(failures: Vec<Failure>, message: &str) -> CliError {
 pub struct Lead {
     connection: Connection,
     remote: Option<Remote>,
-    program: String,
-    sent_program: bool,
     // the pinned host key lies here as long as the connection does
     _scratch: tempfile::TempDir,
 }
 
 impl Lead {
-    /// Logs in, sends this program if that version is not there, and starts it as the agent.
+    /// Logs in and starts this program there as the agent: the copy that an earlier run installed, or one that is sent into the
+    /// login's home and removes itself once it runs. A host that is only looked at keeps nothing.
     pub async fn connect(site: &Site, identity: Option<&Path>) -> Result<Self, CliError> {
         let node = site
             .lead()
@@ -83,17 +88,10 @@ impl Lead {
         };
         let connection = Connection::new(target, scratch.path()).map_err(before_any_effect)?;
         let own = own_program()?;
-        let program = format!("{}/openg2p-{}", paths::BIN, &own.digest[..16]);
-        let sent_program = connection
-            .upload_once(&own.path, paths::BIN, &program)
-            .await
-            .map_err(before_any_effect)?;
-        let remote = connection.start(&program, "agent").map_err(before_any_effect)?;
+        let remote = agent(&connection, &own).await.map_err(before_any_effect)?;
         Ok(Self {
             connection,
             remote: Some(remote),
-            program,
-            sent_program,
             _scratch: scratch,
         })
     }
@@ -128,7 +126,7 @@ impl Lead {
 
     async fn broken(&mut self) -> CliError {
         match self.remote.take() {
-            Some(remote) => self.connection.ended(remote).await.into(),
+            Some(remote) => self.connection.ended(remote).await.error.into(),
             None => CliError::failed("ssh::closed", "the connection to the lead node is closed"),
         }
     }
@@ -243,15 +241,41 @@ impl Lead {
         self.reply().await?;
         Ok(())
     }
+}
 
-    /// Takes back what connecting left on a host that was then refused.
-    pub async fn withdraw(self) -> Result<(), CliError> {
-        if !self.sent_program {
-            return Ok(());
+/// The agent there, greeted.
+async fn agent(connection: &Connection, own: &Program) -> Result<Remote, PortError> {
+    let name = openg2p_lead::program::name(&own.digest);
+    match greeted(connection, &format!("{}/{name}", paths::BIN)).await? {
+        Ok(remote) => return Ok(remote),
+        Err(ended) if ended.absent => {}
+        Err(ended) => return Err(ended.error),
+    }
+    // two operators may send the same program at the same time, and each copy removes itself
+    let sent = connection
+        .upload(&own.path, &format!("{name}-{}", std::process::id()))
+        .await?;
+    match greeted(connection, &sent.path).await {
+        Ok(Ok(remote)) => Ok(remote),
+        Ok(Err(Ended { error, .. })) | Err(error) => {
+            // the reason is what the person needs; a connection that is gone cannot be tidied up either
+            let _ = connection.withdraw(&sent).await;
+            Err(error)
         }
-        let directories = [paths::BIN.to_owned(), paths::ROOT.to_owned()];
-        self.connection.remove(&[self.program], &directories).await?;
-        Ok(())
+    }
+}
+
+/// Starts the agent and waits for its first word.
+async fn greeted(connection: &Connection, program: &str) -> Result<Result<Remote, Ended>, PortError> {
+    let mut remote = connection.start(program, "agent")?;
+    let asked = frames::send(&mut remote.input, &Request::Greet).await;
+    let answered = match asked {
+        Ok(()) => frames::receive::<_, Reply>(&mut remote.output).await,
+        Err(error) => Err(error),
+    };
+    match answered {
+        Ok(Some(_)) => Ok(Ok(remote)),
+        Ok(None) | Err(_) => Ok(Err(connection.ended(remote).await)),
     }
 }
 

@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use openg2p_lead::protocol::{Reply, Request};
+use openg2p_plan::Plan;
 use openg2p_run::{EventKind, Failure, Outcome as StepOutcome};
 use openg2p_spec::Site;
 use serde_json::Value;
 
+use crate::commands::plan::label;
 use crate::error::{CliError, Exit};
 use crate::output::{Outcome, Printer, Progress, StepEstimate};
 use crate::prepared::LeadArgs;
@@ -55,6 +57,26 @@ impl Ended {
     }
 }
 
+/// What is known of a run before its first event.
+#[derive(Debug, Default)]
+pub(crate) struct Course {
+    /// Its steps in their order: what is done, and expected seconds. None for a run without a plan.
+    pub steps: Vec<(String, f64)>,
+    /// How long it goes on already.
+    pub elapsed: Duration,
+}
+
+impl Course {
+    /// Of a run that begins now.
+    pub(crate) fn of(plan: &Plan) -> Self {
+        let steps = plan.steps.iter();
+        Self {
+            steps: steps.map(|step| (label(step), step.estimate)).collect(),
+            elapsed: Duration::ZERO,
+        }
+    }
+}
+
 /// Watches `run` to its end. The first Ctrl-C stops the run after the steps that have begun; the second one leaves it
 /// alone and detaches.
 pub(crate) async fn watch(
@@ -63,9 +85,10 @@ pub(crate) async fn watch(
     args: &LeadArgs,
     run: &str,
     printer: &Printer,
-    labels: &[(String, f64)],
+    course: &Course,
 ) -> Result<Ended, CliError> {
     let progress = printer.progress();
+    let labels = course.steps.as_slice();
     if !labels.is_empty() {
         let steps = labels
             .iter()
@@ -75,7 +98,7 @@ pub(crate) async fn watch(
                 time: Some(Duration::from_secs_f64(seconds.max(0.0))),
             })
             .collect();
-        progress.start_with(steps);
+        progress.start_with(steps, course.elapsed);
     }
     lead.attach(run, 0).await?;
     let mut ended = None;
@@ -104,7 +127,7 @@ pub(crate) async fn watch(
         if printer.is_json() {
             printer.json_line(&event);
         }
-        show(&event.kind, &progress, labels);
+        show(&event.kind, &progress, &course.steps);
         match event.kind {
             EventKind::StepFinished {
                 resource,
@@ -122,8 +145,12 @@ pub(crate) async fn watch(
                 done,
                 error,
                 exit,
+                peak_memory,
                 ..
             } => {
+                if let Some(bytes) = peak_memory {
+                    printer.detail(&format!("the engine held {} MB at most", bytes / 1_000_000));
+                }
                 ended = Some((outcome, done, error, exit));
             }
             _ => {}
@@ -160,13 +187,17 @@ pub(crate) async fn watch(
 }
 
 fn show(event: &EventKind, progress: &Progress, labels: &[(String, f64)]) {
-    let label = |step: usize| {
-        labels
-            .get(step)
-            .map_or_else(|| step.to_string(), |(label, _)| label.clone())
-    };
     match event {
-        EventKind::StepStarted { step, .. } => progress.step_started(&step.to_string(), &label(*step)),
+        EventKind::StepStarted {
+            step,
+            resource,
+            action,
+            ..
+        } => {
+            let known = labels.get(*step).map(|(label, _)| label.clone());
+            let label = known.unwrap_or_else(|| format!("{} {resource}", action.verb()));
+            progress.step_started(&step.to_string(), &label);
+        }
         EventKind::StepProgress { step, text } => {
             progress.step_detail(&step.to_string(), text);
         }
@@ -191,10 +222,15 @@ fn show(event: &EventKind, progress: &Progress, labels: &[(String, f64)]) {
     }
 }
 
-/// Starts a job and gives the run's id.
-pub(crate) async fn start(lead: &mut Lead, request: &Request) -> Result<String, CliError> {
+/// Starts a job, tells people its id, and gives it.
+pub(crate) async fn start(lead: &mut Lead, request: &Request, printer: &Printer) -> Result<String, CliError> {
     match lead.ask(request).await? {
-        Reply::Started { run } => Ok(run),
+        Reply::Started { run } => {
+            printer.note(&format!(
+                "run {run} goes on even if this terminal closes; `openg2p attach` watches it again"
+            ));
+            Ok(run)
+        }
         other => Err(unexpected(&other)),
     }
 }

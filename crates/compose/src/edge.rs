@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::cluster::dns_address;
 use crate::{Composer, Draft};
 
-const UNIT: &str = "openg2p-nginx.service";
+pub(crate) const UNIT: &str = "openg2p-nginx.service";
 const CONFIGURATION: &str = "/etc/openg2p/nginx/nginx.conf";
 const PKI: &str = "/etc/openg2p/pki";
 

@@ -101,18 +101,46 @@ pub fn compose(inputs: &Inputs<'_>) -> Result<Vec<Resource>, Vec<ComposeError>> 
     }
 }
 
-/// The TCP ports that a node with these parts must have free before its first installation.
-pub const HOST_PORTS: &[(u16, &str)] = &[
-    (80, "the edge's redirect to HTTPS"),
-    (443, "the edge"),
-    (2379, "etcd"),
-    (2380, "etcd"),
-    (6443, "the Kubernetes API"),
-    (10250, "the kubelet"),
-    (10256, "kube-proxy"),
-    (10257, "the controller manager"),
-    (10259, "the scheduler"),
-];
+/// A TCP port that a node with these parts must have free before the resource that listens on it is made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostPort {
+    /// The port.
+    pub port: u16,
+    /// What listens on it.
+    pub purpose: &'static str,
+    /// The resource that starts it: while the ledger holds this one, the port is ours.
+    pub holder: ResourceId,
+}
+
+/// The TCP ports that the node `node` needs, on the host's own addresses.
+pub fn host_ports(node: &str) -> Vec<HostPort> {
+    let on_node = |kind: &str, name: &str| ResourceId::new(kind, &format!("{node}:{name}"));
+    let edge = on_node("systemd-unit", edge::UNIT);
+    let cluster = on_node("kubernetes-cluster", "control-plane");
+    let policy = release::object_id("apps/v1", "DaemonSet", Some("kube-system"), "kube-router");
+    [
+        (80, "the edge's redirect to HTTPS", &edge),
+        (443, "the edge", &edge),
+        (2379, "etcd", &cluster),
+        (2380, "etcd", &cluster),
+        (2381, "etcd's metrics", &cluster),
+        (6443, "the Kubernetes API", &cluster),
+        (10248, "the kubelet's health", &cluster),
+        (10249, "kube-proxy's metrics", &cluster),
+        (10250, "the kubelet", &cluster),
+        (10256, "kube-proxy", &cluster),
+        (10257, "the controller manager", &cluster),
+        (10259, "the scheduler", &cluster),
+        (20244, "kube-router's health", &policy),
+    ]
+    .into_iter()
+    .map(|(port, purpose, holder)| HostPort {
+        port,
+        purpose,
+        holder: holder.clone(),
+    })
+    .collect()
+}
 
 struct Composer<'a> {
     inputs: &'a Inputs<'a>,

@@ -4,7 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use openg2p_plan::{Ledger, Observed};
+use openg2p_bundle::index::Index;
+use openg2p_plan::{Ledger, Observed, Owner};
 use openg2p_ports::{Cluster as _, Command, PortError, State as _};
 use openg2p_run::{EventKind, Failure, Memory};
 use openg2p_world::frames::{self, FrameError};
@@ -12,10 +13,10 @@ use openg2p_world::{BundleDirectory, KubernetesApi, StateDirectory, run_process}
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 
 use crate::engine::{self, open_world};
-use crate::paths;
-use crate::preflight::{Wish, check};
-use crate::protocol::{Job, Reply, Request};
+use crate::preflight::check;
+use crate::protocol::{Demand, Job, Reply, Request, Work};
 use crate::store::Store;
+use crate::{lock, paths, runs};
 
 /// How often the events of a run are looked for. They are a file that the engine appends to; a tenth of a second is below what
 /// a person notices.
@@ -27,16 +28,19 @@ where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,
 {
-    let mut store = Store::new(paths::BUNDLE);
+    let mut store = Store::new(paths::BUNDLE, paths::STATE);
     while let Some(request) = frames::receive::<_, Request>(input).await? {
         let reply = match request {
             Request::Blob { sha256, size } => {
                 store.receive(&sha256, size, input).await?.map(|()| Reply::Done)
             }
-            Request::Attach { run, from } => {
-                attach(&run, from, output).await?;
-                Ok(Reply::Closed)
-            }
+            Request::Attach { run, from } => match runs::find(Path::new(paths::STATE), Some(&run)) {
+                Ok(run) => {
+                    attach(&run, from, output).await?;
+                    Ok(Reply::Closed)
+                }
+                Err(error) => Err(error),
+            },
             Request::OfferBundle { index } => store.offer(index).map(|blobs| Reply::Wanted { blobs }),
             Request::CommitBundle => store.commit().map(|()| Reply::Done),
             other => answer(other).await,
@@ -106,7 +110,21 @@ fn plan_refused(error: openg2p_plan::PlanError) -> Reply {
 }
 
 async fn answer(request: Request) -> Result<Reply, PortError> {
+    let remembered = Path::new(paths::STATE);
     Ok(match request {
+        Request::Greet => Reply::Done,
+        Request::Runs => {
+            let mut list = Vec::new();
+            for id in runs::ids(remembered) {
+                let going = !runs::has_ended(remembered, &id) && running(&id).await;
+                list.push(runs::summary(remembered, &id, going));
+            }
+            Reply::Runs { runs: list }
+        }
+        Request::Describe { run } => {
+            let id = runs::find(remembered, run.as_deref())?;
+            Reply::Run(runs::describe(remembered, &id))
+        }
         Request::Hello => Reply::Hello {
             facts: openg2p_world::host_facts()?,
             site: ledger().await?.site,
@@ -117,24 +135,7 @@ async fn answer(request: Request) -> Result<Reply, PortError> {
                     bundle.digest().to_owned()
                 }),
         },
-        Request::Check {
-            site,
-            release,
-            bundle_bytes,
-            clock,
-            ports,
-        } => {
-            let world = open_world("this host");
-            let wish = Wish {
-                site: &site,
-                release: &release,
-                bundle_bytes,
-                clock,
-                ports: &ports,
-            };
-            let (failures, warnings) = check(world.host.as_ref(), &wish, &ledger().await?).await?;
-            Reply::Checked { failures, warnings }
-        }
+        Request::Check(demand) => looked_at(&demand).await?,
         Request::Plan {
             site,
             node,
@@ -172,7 +173,7 @@ async fn answer(request: Request) -> Result<Reply, PortError> {
                     _ => None,
                 })
                 .collect();
-            let owners = owners.unwrap_or_else(|| vec![openg2p_plan::Owner::Site]);
+            let owners = owners.unwrap_or_else(|| vec![Owner::Site]);
             match openg2p_plan::removal(&ledger, inputs, observed, &owners, warnings) {
                 Ok(plan) => Reply::Planned(Box::new(plan)),
                 Err(error) => plan_refused(error),
@@ -182,6 +183,7 @@ async fn answer(request: Request) -> Result<Reply, PortError> {
             run: start(&job).await?,
         },
         Request::Stop { run } => {
+            let run = runs::find(remembered, Some(&run))?;
             let unit = engine::unit(&run);
             run_process(
                 Command::new("systemctl", ["kill", "--signal=SIGINT", &unit]),
@@ -240,6 +242,34 @@ async fn answer(request: Request) -> Result<Reply, PortError> {
     })
 }
 
+/// Looks whether this host can take a site.
+async fn looked_at(demand: &Demand) -> Result<Reply, PortError> {
+    let place = "this host";
+    let index = Index::parse(demand.index.as_bytes())
+        .map_err(|error| PortError::new(error.code(), "read the bundle's index", place, error.to_string()))?;
+    let world = open_world(place);
+    let bundle = Path::new(paths::BUNDLE);
+    let (mut failures, warnings) =
+        check(world.host.as_ref(), demand, &index, &ledger().await?, bundle).await?;
+    // Trying out the packages is slow and needs some room; where the release is another one or the disk is full, it would only
+    // say the same in apt's words.
+    let fits = |failure: &Failure| {
+        ![
+            "host::release",
+            "host::architecture",
+            "host::not-root",
+            "host::disk",
+        ]
+        .contains(&&*failure.code)
+    };
+    if failures.iter().all(fits)
+        && let Err(error) = openg2p_world::rehearse_packages(&index, &demand.packages, place).await
+    {
+        failures.push(error.into());
+    }
+    Ok(Reply::Checked { failures, warnings })
+}
+
 /// Removes the engine's own directory: bundle, apt lists, ledger, journals and programs, this one included.
 fn forget() -> Result<(), PortError> {
     match std::fs::remove_dir_all(paths::ROOT) {
@@ -253,14 +283,36 @@ fn forget() -> Result<(), PortError> {
     }
 }
 
+/// Refuses what cannot go well before anything is written for it.
+fn possible(job: &Job, ledger: &Ledger) -> Result<(), PortError> {
+    let Work::Verify { environment, .. } = &job.work else {
+        return Ok(());
+    };
+    let owner = Owner::Environment(environment.clone());
+    if ledger.of_owner(&owner).next().is_some() {
+        return Ok(());
+    }
+    Err(PortError::new(
+        "verify::not-installed",
+        "verify",
+        &job.node,
+        format!("environment `{environment}` is in the site file and not on this host yet"),
+    )
+    .hint("make it first: `openg2p apply`"))
+}
+
 /// Starts a run as a transient unit of systemd, which outlives this connection.
 async fn start(job: &Job) -> Result<String, PortError> {
     let failed = |why: String| PortError::new("run::start", "start the engine", "this host", why);
+    possible(job, &ledger().await?)?;
+    let remembered = Path::new(paths::STATE);
+    lock::free(remembered)?;
+    let program = crate::program::install()?;
     let run = engine::new_id();
     let state = StateDirectory::new(paths::STATE);
     let request = serde_json::to_vec(job).map_err(|error| failed(error.to_string()))?;
     state.replace(&format!("runs/{run}/job.json"), &request).await?;
-    let program = std::env::current_exe().map_err(|error| failed(error.to_string()))?;
+    runs::prune(remembered, |id| async move { running(&id).await }).await;
     let unit = engine::unit(&run);
     let command = Command::new(
         "systemd-run",

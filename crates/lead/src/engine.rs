@@ -111,6 +111,7 @@ pub async fn run(id: &str) -> u8 {
             seconds: started.elapsed().as_secs_f64(),
             error,
             exit,
+            peak_memory: peak_memory(),
         });
         exit
     };
@@ -118,7 +119,7 @@ pub async fn run(id: &str) -> u8 {
         Ok(job) => job,
         Err(error) => return finish("refused", (0, 0, 0), Some(error.into()), 2),
     };
-    let _lock = match lock::take(Path::new(paths::STATE), id) {
+    let _lock = match lock::take(Path::new(paths::STATE), &format!("run {id}")) {
         Ok(lock) => lock,
         Err(error) => return finish("refused", (0, 0, 0), Some(error.into()), 2),
     };
@@ -159,6 +160,14 @@ pub async fn run(id: &str) -> u8 {
             }
         }
     }
+}
+
+/// The most memory that this process held, in bytes.
+fn peak_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    kilobytes.checked_mul(1024)
 }
 
 async fn read_job(id: &str) -> Result<Job, PortError> {
@@ -213,6 +222,18 @@ async fn perform(
             hint: Some("make a new plan".into()),
         });
     }
+    let lies = BundleDirectory::open_or_empty(Path::new(paths::BUNDLE));
+    let lies = openg2p_ports::Bundle::digest(&lies);
+    // a removal needs no bundle and names none
+    if !plan.inputs.bundle.is_empty() && plan.inputs.bundle != lies {
+        return Err(Failure {
+            code: "plan::moved".into(),
+            what: "perform the plan".into(),
+            place: node.into(),
+            why: "it was made from another bundle than the one that lies here now: somebody sent theirs in between".into(),
+            hint: Some("make a new plan".into()),
+        });
+    }
     memory.claim(&plan.site).await.map_err(record)?;
     events.emit(EventKind::RunStarted {
         run: id.into(),
@@ -223,4 +244,15 @@ async fn perform(
     });
     let world = open_world(node);
     Ok(execute(&world, &memory, plan, events, stop).await)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_kernel_tells_the_peak() {
+        let before = super::peak_memory().unwrap();
+        assert!(before > 1 << 20, "{before}");
+        let much = std::hint::black_box(vec![1_u8; 64 << 20]);
+        assert!(super::peak_memory().unwrap() >= before.max(much.len() as u64));
+    }
 }

@@ -1,7 +1,7 @@
 //! What the operator's program and the agent say to each other. Both are the same program of the same version: the agent's file
 //! bears its digest in its name.
 
-use openg2p_plan::{Inputs, Owner, Plan, Resource};
+use openg2p_plan::{Inputs, Owner, Plan, Resource, ResourceId};
 use openg2p_ports::HostFacts;
 use openg2p_run::{Event, Failure};
 use serde::{Deserialize, Serialize};
@@ -11,21 +11,12 @@ use serde_json::Value;
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", rename_all_fields = "camelCase")]
 pub enum Request {
+    /// Are you there?
+    Greet,
     /// Who are you?
     Hello,
     /// Could this host take the site? Looks only.
-    Check {
-        /// The site's name.
-        site: String,
-        /// Debian release that the bundle's packages are for.
-        release: String,
-        /// Bytes of the bundle.
-        bundle_bytes: u64,
-        /// The operator's clock, seconds since 1970.
-        clock: i64,
-        /// TCP ports that must be free before a first installation, and what for.
-        ports: Vec<(u16, String)>,
-    },
+    Check(Demand),
     /// Which blobs of this index are missing?
     OfferBundle {
         /// The text of `bundle.json`.
@@ -62,6 +53,13 @@ pub enum Request {
     },
     /// Run this.
     Start(Job),
+    /// Which runs does this host remember?
+    Runs,
+    /// What must be known of a run before its events?
+    Describe {
+        /// Its id; none for the current or last one.
+        run: Option<String>,
+    },
     /// Send the events of a run.
     Attach {
         /// Its id.
@@ -83,6 +81,35 @@ pub enum Request {
     Authority,
     /// Remove the engine's own files. Refused while the ledger holds anything.
     Forget,
+}
+
+/// What a site asks of a host before anything is done there.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Demand {
+    /// The site's name.
+    pub site: String,
+    /// The text of `bundle.json`: which blobs, images and packages are to come, and for which Debian release.
+    pub index: String,
+    /// The operator's clock, seconds since 1970.
+    pub clock: i64,
+    /// TCP ports that must be free.
+    pub ports: Vec<Port>,
+    /// Debian packages that the site wants for themselves: name and version.
+    pub packages: Vec<(String, String)>,
+    /// SHA-256 of the manifests of the images that the site runs.
+    pub images: Vec<String>,
+}
+
+/// A TCP port that a resource of the site listens on.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Port {
+    /// The port.
+    pub port: u16,
+    /// What for.
+    pub purpose: String,
+    /// The resource that takes it; while the ledger holds it, the port is ours.
+    pub holder: ResourceId,
 }
 
 /// What a run does.
@@ -157,6 +184,13 @@ pub enum Reply {
         /// Its id.
         run: String,
     },
+    /// Runs, oldest first.
+    Runs {
+        /// One per run.
+        runs: Vec<RunSummary>,
+    },
+    /// A run.
+    Run(Run),
     /// Something happened in the run.
     Event(Event),
     /// No more events.
@@ -175,6 +209,34 @@ pub enum Reply {
         /// All reasons.
         failures: Vec<Failure>,
     },
+}
+
+/// One line of a list of runs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RunSummary {
+    /// Its id.
+    pub id: String,
+    /// `apply`, `destroy`, `verify dev`.
+    pub command: String,
+    /// `running`, `done`, `failed`, `stopped`, `refused`, `lost` (killed before its last event).
+    pub outcome: String,
+    /// Seconds since it began.
+    pub age: f64,
+}
+
+/// A run, for whoever watches it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Run {
+    /// Its id.
+    pub id: String,
+    /// `apply`, `destroy`, `verify dev`.
+    pub command: String,
+    /// Its steps in their order: what is done, and expected seconds.
+    pub steps: Vec<(String, f64)>,
+    /// Seconds that it took so far, or in all when it ended.
+    pub elapsed: f64,
 }
 
 /// One workload's state.

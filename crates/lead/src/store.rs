@@ -11,8 +11,12 @@ use openg2p_world::frames::{Frame, FrameError};
 use sha2::{Digest as _, Sha256};
 use tokio::io::AsyncRead;
 
+use crate::lock;
+
 pub(crate) struct Store {
     root: PathBuf,
+    /// Where the lock of runs is: the bundle is what a run reads, and it is not exchanged under one.
+    state: PathBuf,
     offered: Option<(String, Index)>,
 }
 
@@ -25,9 +29,10 @@ fn failed(what: &str, path: &Path, why: impl std::fmt::Display) -> PortError {
 }
 
 impl Store {
-    pub(crate) fn new(root: &str) -> Self {
+    pub(crate) fn new(root: impl Into<PathBuf>, state: impl Into<PathBuf>) -> Self {
         Self {
             root: root.into(),
+            state: state.into(),
             offered: None,
         }
     }
@@ -36,8 +41,9 @@ impl Store {
         self.root.join("blobs/sha256")
     }
 
-    /// SHA-256 of the blobs that are not there yet.
+    /// SHA-256 of the blobs that are not there yet. Refused while a run goes on, before gigabytes are sent in vain.
     pub(crate) fn offer(&mut self, text: String) -> Result<Vec<String>, PortError> {
+        lock::free(&self.state)?;
         let blobs = self.blobs();
         std::fs::create_dir_all(&blobs).map_err(|error| failed("make room for the bundle", &blobs, error))?;
         let index =
@@ -117,7 +123,7 @@ impl Store {
 
     /// Makes the offered bundle the one in use and removes blobs that it does not name.
     pub(crate) fn commit(&mut self) -> Result<(), PortError> {
-        let Some((text, index)) = self.offered.take() else {
+        let Some((text, index)) = self.offered.clone() else {
             return Err(failed("use the bundle", &self.root, "none was offered"));
         };
         let wanted: BTreeSet<String> = index
@@ -134,6 +140,8 @@ impl Store {
                 format!("blob {missing} was not sent"),
             ));
         }
+        // held until the old blobs are gone: a run that begins now finds the one bundle or the other
+        let _lock = lock::take(&self.state, "an exchange of the bundle")?;
         let path = self.root.join(INDEX_FILE);
         let temporary = self.root.join("bundle.json.new");
         let written = std::fs::write(&temporary, &text).and_then(|()| std::fs::rename(&temporary, &path));
@@ -144,6 +152,78 @@ impl Store {
                 let _ = std::fs::remove_file(entry.path());
             }
         }
+        self.offered = None;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use openg2p_bundle::index::{Blob, Kind, Member};
+
+    use super::*;
+
+    fn index(content: &[u8]) -> String {
+        let sha256 = Digest::of(content);
+        let size = content.len() as u64;
+        let member = Member {
+            kind: Kind::Binary,
+            name: "kubeadm".into(),
+            version: "1".into(),
+            reference: None,
+            architecture: None,
+            control: None,
+            sha256: sha256.clone(),
+            size,
+            licence: "Apache-2.0".into(),
+            origin: "test".into(),
+            blobs: vec![Blob { sha256, size }],
+        };
+        let index = Index::new("trixie", vec![member]).unwrap();
+        String::from_utf8(index.to_bytes()).unwrap()
+    }
+
+    async fn send(store: &Store, content: &[u8]) {
+        let mut frames = Vec::new();
+        openg2p_world::frames::write(&mut frames, &Frame::Data(content.to_vec()))
+            .await
+            .unwrap();
+        let sha256 = Digest::of(content);
+        let received = store
+            .receive(sha256.as_str(), content.len() as u64, &mut frames.as_slice())
+            .await;
+        received.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn the_bundle_is_not_exchanged_under_a_run() {
+        let folder = tempfile::tempdir().unwrap();
+        let (root, state) = (folder.path().join("bundle"), folder.path().join("state"));
+        let mut store = Store::new(&root, &state);
+        assert_eq!(store.offer(index(b"old")).unwrap().len(), 1);
+        send(&store, b"old").await;
+        store.commit().unwrap();
+        let before = std::fs::read(root.join(INDEX_FILE)).unwrap();
+
+        // a run that is there already
+        let run = lock::take(&state, "run r1").unwrap();
+        let error = store.offer(index(b"new")).unwrap_err();
+        assert_eq!(error.code, "run::locked");
+        assert!(error.why.contains("run r1"), "{error}");
+        drop(run);
+
+        // a run that begins while the blobs are on their way
+        store.offer(index(b"new")).unwrap();
+        send(&store, b"new").await;
+        let run = lock::take(&state, "run r2").unwrap();
+        assert_eq!(store.commit().unwrap_err().code, "run::locked");
+        assert_eq!(std::fs::read(root.join(INDEX_FILE)).unwrap(), before);
+        assert!(store.blobs().join(Digest::of(b"old").as_str()).exists());
+        drop(run);
+
+        // what was sent is not lost
+        store.commit().unwrap();
+        assert!(!store.blobs().join(Digest::of(b"old").as_str()).exists());
+        assert!(store.blobs().join(Digest::of(b"new").as_str()).exists());
     }
 }

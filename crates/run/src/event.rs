@@ -108,6 +108,9 @@ pub enum EventKind {
         error: Option<Failure>,
         /// Exit code for the command line.
         exit: u8,
+        /// The most memory that the engine itself held, in bytes, where the kernel tells it.
+        #[serde(default)]
+        peak_memory: Option<u64>,
     },
 }
 

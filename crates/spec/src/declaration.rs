@@ -207,14 +207,14 @@ const SSH: Shape = Shape::Mapping(&[
         "user",
         Optional,
         Shape::Text(Rule::LoginName),
-        "Login name: root, or one that may use sudo without a password.",
+        "Login name: root, or one that may use sudo without a password and without a terminal.",
     ),
     key("port", Optional, Shape::Port, "TCP port."),
     key(
         "hostKey",
         Optional,
         Shape::Text(Rule::HostKey),
-        "Public key of the host, as `ssh-keyscan` prints it without the host's name. Without it your own `known_hosts` decides; an unknown key is refused either way.",
+        "Public key of the host: the first two words of `/etc/ssh/ssh_host_ed25519_key.pub`, read on its console. Without it your own `known_hosts` decides; an unknown key is refused either way.",
     ),
 ]);
 

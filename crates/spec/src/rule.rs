@@ -282,8 +282,7 @@ fn host_key(text: &str) -> Result<(), Fault> {
         "ecdsa-sha2-nistp521",
         "ssh-rsa",
     ];
-    const SCAN: &str =
-        "`ssh-keyscan -t ed25519 ADDRESS` prints it behind the address; compare it with the host's console";
+    const SCAN: &str = "on the host's console, `cat /etc/ssh/ssh_host_ed25519_key.pub` prints it; the first two words are wanted";
     if text.contains("PRIVATE KEY") {
         return Err(fault(
             CODE,

@@ -291,14 +291,16 @@ impl Walker<'_> {
             Content::Mapping(_) => self.free(node, &[], path),
             Content::List(items) => items.iter().for_each(|item| self.free_value(item, path, key)),
             Content::Ambiguous(..) => self.wrong_type(node, path, "a value that all programs read alike"),
-            Content::Text(text) if !text.is_empty() && looks_secret(key) => {
+            Content::Text(_) | Content::Number(_)
+                if node.content != Content::Text(String::new()) && looks_secret(key) =>
+            {
                 let message = format!(
                     "{} looks like a secret, and this file is no place for one",
                     quote(path)
                 );
-                let help = "remove it: secrets are made on the box, once, and never stand in files";
-                let problem = Diagnostic::warning("site::secret-in-file", message, node.span.clone());
-                self.problems.push(problem.help(help));
+                let help = "remove it: secrets are made on the box, once, and never stand in files. If it was a real one, it has \
+                            been seen: change it where it is used";
+                self.report("site::secret-in-file", message, &node.span, Some(help.into()));
             }
             _ => {}
         }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use openg2p_bundle::index::Kind;
+use openg2p_bundle::index::{Index, Kind};
 use openg2p_ports::{Command, PortError};
 
 use crate::bundle::BundleDirectory;
@@ -13,7 +13,9 @@ use crate::state::{failed, write_whole};
 /// apt over one local repository made of the bundle's packages.
 pub(crate) struct Apt<'a> {
     pub(crate) directory: PathBuf,
-    pub(crate) bundle: &'a BundleDirectory,
+    pub(crate) index: &'a Index,
+    /// Where the packages lie; none for a rehearsal, which reads their stanzas only.
+    pub(crate) bundle: Option<&'a BundleDirectory>,
     pub(crate) place: &'a str,
 }
 
@@ -51,12 +53,14 @@ impl Apt<'_> {
             made(&self.directory.join(folder))?;
         }
         let mut packages = String::new();
-        for member in self.bundle.index().of_kind(Kind::DebianPackage) {
+        for member in self.index.of_kind(Kind::DebianPackage) {
             let sha256 = member.sha256.as_str();
             let file = format!("{sha256}.deb");
             let link = pool.join(&file);
-            if !link.exists() {
-                std::os::unix::fs::symlink(self.bundle.path(sha256), &link)
+            if let Some(bundle) = self.bundle
+                && !link.exists()
+            {
+                std::os::unix::fs::symlink(bundle.path(sha256), &link)
                     .map_err(|error| failed("link a package", &link, &error))?;
             }
             for line in member.control.as_deref().unwrap_or_default().lines() {
@@ -87,7 +91,11 @@ impl Apt<'_> {
         let tail: Vec<&str> = text.lines().rev().take(15).collect();
         let tail: Vec<&str> = tail.into_iter().rev().collect();
         Err(PortError::new("host::packages", "apt-get with the bundle's packages", self.place, tail.join("\n"))
-            .hint("what apt says stands above; a host with held or broken packages needs `apt-get --fix-broken install`"))
+            .hint(
+                "what apt says stands above. Broken or half installed packages: `dpkg --configure -a`, then `apt-get \
+                 --fix-broken install`. Held ones: `apt-mark showhold`, `apt-mark unhold`. A package of another origin that \
+                 stands in the way must be removed, or take another host",
+            ))
     }
 
     fn install(wanted: &[(String, String)], simulate: bool) -> Vec<String> {
@@ -126,6 +134,34 @@ impl Apt<'_> {
             .chain(names.iter().cloned());
         self.checked(self.command(arguments)).await.map(|_| ())
     }
+}
+
+/// Tries out, in a folder that is gone afterwards, whether apt could install those of `wanted` (name and version) that are not
+/// there, from the packages of `index`. The packages themselves need not be there yet; nothing of the host is changed.
+///
+/// Errors: `host::packages` with what apt says against it.
+pub async fn rehearse(index: &Index, wanted: &[(String, String)], place: &str) -> Result<(), PortError> {
+    let names: Vec<String> = wanted.iter().map(|(name, _)| name.clone()).collect();
+    let there = installed(&names, place).await?;
+    let missing: Vec<(String, String)> = wanted
+        .iter()
+        .filter(|(name, _)| !there.contains_key(name))
+        .cloned()
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let temporary = std::env::temp_dir();
+    let folder =
+        tempfile::tempdir().map_err(|error| failed("make a temporary folder", &temporary, &error))?;
+    let apt = Apt {
+        directory: folder.path().to_owned(),
+        index,
+        bundle: None,
+        place,
+    };
+    apt.prepare().await?;
+    apt.simulate(&missing).await.map(|_| ())
 }
 
 /// `Inst NAME (VERSION …)` is new, `Inst NAME [OLD] (VERSION …)` an upgrade.
@@ -189,5 +225,51 @@ mod tests {
         let text = "nginx\tii \t1.26\nrunc\trc \t1.1\nlibc6:amd64\tii \t2.41\nx\tiU \t1\n";
         let names: Vec<String> = parse_installed(text).into_keys().collect();
         assert_eq!(names, ["libc6", "nginx"]);
+    }
+
+    fn package(name: &str, depends: &str) -> openg2p_bundle::index::Member {
+        use openg2p_bundle::index::{Blob, Digest, Member};
+        let sha256 = Digest::of(name.as_bytes());
+        let control = format!(
+            "Package: {name}\nVersion: 1.0-1\nArchitecture: all\nMaintainer: Nobody <nobody@example.org>\n{depends}\
+             Filename: pool/x.deb\nSize: 1000\nSHA256: {sha256}\nDescription: for a test\n"
+        );
+        Member {
+            kind: Kind::DebianPackage,
+            name: name.into(),
+            version: "1.0-1".into(),
+            reference: None,
+            architecture: Some("all".into()),
+            control: Some(control),
+            sha256: sha256.clone(),
+            size: 1000,
+            licence: "MPL-2.0".into(),
+            origin: "test".into(),
+            blobs: vec![Blob { sha256, size: 1000 }],
+        }
+    }
+
+    /// With this machine's own apt: nothing is installed, whatever it says.
+    #[tokio::test]
+    async fn packages_are_tried_out_without_being_there() {
+        let index = Index {
+            api_version: openg2p_bundle::index::API_VERSION.into(),
+            debian_release: "trixie".into(),
+            members: vec![
+                package("openg2p-test-good", ""),
+                package("openg2p-test-bad", "Depends: openg2p-test-nowhere\n"),
+            ],
+        };
+        let wanted = |name: &str| vec![(name.to_owned(), "1.0-1".to_owned())];
+        rehearse(&index, &wanted("openg2p-test-good"), "this machine")
+            .await
+            .unwrap();
+        let error = rehearse(&index, &wanted("openg2p-test-bad"), "this machine")
+            .await
+            .unwrap_err();
+        assert_eq!(error.code, "host::packages");
+        assert!(error.why.contains("openg2p-test-nowhere"), "{error}");
+        let both = ["openg2p-test-good", "openg2p-test-bad"].map(str::to_owned);
+        assert!(installed(&both, "this machine").await.unwrap().is_empty());
     }
 }

@@ -35,7 +35,8 @@ impl LocalHost {
     fn apt(&self) -> Apt<'_> {
         Apt {
             directory: self.apt.clone(),
-            bundle: &self.bundle,
+            index: self.bundle.index(),
+            bundle: Some(&self.bundle),
             place: &self.name,
         }
     }

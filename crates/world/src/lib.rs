@@ -13,6 +13,7 @@ mod readiness;
 pub mod ssh;
 mod state;
 
+pub use apt::rehearse as rehearse_packages;
 pub use books::{BankBooks, SystemClock};
 pub use bundle::{BundleDirectory, SharedBundle};
 pub use cluster::KubernetesApi;

@@ -9,12 +9,12 @@ use openg2p_plan::{Plan, Risk};
 use serde_json::json;
 
 use super::Context;
-use super::plan::{label, make, show, summary};
+use super::plan::{Purpose, make, show, summary};
 use crate::error::{CliError, Exit};
 use crate::output::Printer;
 use crate::prepared::{BundleArgs, LeadArgs, Prepared, prepare};
 use crate::remote::Lead;
-use crate::watch::{start, watch};
+use crate::watch::{Course, start, watch};
 
 /// What `apply` takes.
 #[derive(Debug, Args)]
@@ -40,13 +40,7 @@ pub fn run(args: &ApplyArgs, context: &Context<'_>) -> Result<Exit, CliError> {
     let prepared = prepare(context, &args.bundle.bundle)?;
     super::block_on(async {
         let mut lead = Lead::connect(&prepared.site, args.lead.identity.as_deref()).await?;
-        let plan = match agreed(&mut lead, &prepared, saved, args.yes, printer).await {
-            Ok(plan) => plan,
-            Err(error) => {
-                lead.withdraw().await?;
-                return Err(error);
-            }
-        };
+        let plan = agreed(&mut lead, &prepared, saved, args.yes, printer).await?;
         if plan.is_empty() {
             if printer.is_json() {
                 printer.json(&json!({"outcome": "unchanged", "unchanged": plan.unchanged}));
@@ -57,21 +51,14 @@ pub fn run(args: &ApplyArgs, context: &Context<'_>) -> Result<Exit, CliError> {
             return Ok(Exit::Done);
         }
         // every byte before the first effect: an altered member must not be found half way
-        if let Err(error) = super::bundle::whole(&prepared.bundle) {
-            lead.withdraw().await?;
-            return Err(error);
-        }
+        super::bundle::whole(&prepared.bundle)?;
         send_bundle(&mut lead, &prepared, printer).await?;
         let node = prepared
             .site
             .lead()
             .map(|node| node.name.clone())
             .unwrap_or_default();
-        let labels: Vec<(String, f64)> = plan
-            .steps
-            .iter()
-            .map(|step| (label(step), step.estimate))
-            .collect();
+        let course = Course::of(&plan);
         let work = Work::Perform {
             command: "apply".into(),
             plan: Box::new(plan),
@@ -81,11 +68,8 @@ pub fn run(args: &ApplyArgs, context: &Context<'_>) -> Result<Exit, CliError> {
             node,
             work,
         };
-        let run = start(&mut lead, &Request::Start(job)).await?;
-        printer.detail(&format!(
-            "run {run} goes on even if this terminal closes; `openg2p attach {run}` watches it again"
-        ));
-        let ended = watch(&mut lead, &prepared.site, &args.lead, &run, printer, &labels).await?;
+        let run = start(&mut lead, &Request::Start(job), printer).await?;
+        let ended = watch(&mut lead, &prepared.site, &args.lead, &run, printer, &course).await?;
         let exit = ended.exit()?;
         let environment = prepared
             .site
@@ -130,7 +114,7 @@ async fn agreed(
     yes: bool,
     printer: &Printer,
 ) -> Result<Plan, CliError> {
-    let fresh = make(lead, prepared, printer).await?;
+    let fresh = make(lead, prepared, Purpose::Change, printer).await?;
     if let Some(saved) = saved {
         let moved = saved.moved(&fresh);
         if moved.is_empty() {
@@ -151,24 +135,63 @@ async fn agreed(
         }
         return Err(error.hint("make a new plan: `openg2p plan -o FILE`"));
     }
-    if fresh.is_empty() {
-        return Ok(fresh);
-    }
-    let data = fresh.steps.iter().any(|step| step.risk == Risk::Data);
-    if yes {
-        return Ok(fresh);
-    }
-    if printer.is_interactive() {
-        show(&fresh, printer);
-        super::confirm(printer, "Make these changes?", "yes")?;
-    } else if data {
-        return Err(
-            CliError::needs_person("apply::data", "this plan removes data, and nobody was asked")
-                .because(summary(&fresh))
-                .hint("look at `openg2p plan`, then say `openg2p apply --yes`"),
-        );
-    }
+    consent(&fresh, yes, printer)?;
     Ok(fresh)
+}
+
+/// What becomes of a plan that was not saved and looked at before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Consent {
+    Given,
+    /// A person is there and is asked.
+    Ask,
+    /// Nobody's silence is a yes.
+    Missing,
+}
+
+impl Consent {
+    fn of(nothing_to_do: bool, yes: bool, interactive: bool) -> Self {
+        if nothing_to_do || yes {
+            Self::Given
+        } else if interactive {
+            Self::Ask
+        } else {
+            Self::Missing
+        }
+    }
+}
+
+/// Whether a person wants these changes: by `--yes`, or by the answer to a question.
+fn consent(plan: &Plan, yes: bool, printer: &Printer) -> Result<(), CliError> {
+    match Consent::of(plan.is_empty(), yes, printer.is_interactive()) {
+        Consent::Given => Ok(()),
+        Consent::Missing => {
+            let data = plan.steps.iter().any(|step| step.risk == Risk::Data);
+            Err(unasked(data, &summary(plan)))
+        }
+        Consent::Ask => {
+            show(plan, printer);
+            super::confirm(printer, "Make these changes?", "yes")
+        }
+    }
+}
+
+/// Changes that nobody saw and nobody asked for are not made, whatever their risk.
+fn unasked(data: bool, summary: &str) -> CliError {
+    let (code, what) = if data {
+        (
+            "apply::data",
+            "this plan removes data, and nobody was asked; nothing was changed",
+        )
+    } else {
+        (
+            "apply::unconfirmed",
+            "nobody was asked: this is no terminal; nothing was changed",
+        )
+    };
+    CliError::needs_person(code, what)
+        .because(summary)
+        .hint("look at `openg2p plan`, then say `openg2p apply --yes`")
 }
 
 async fn send_bundle(lead: &mut Lead, prepared: &Prepared, printer: &Printer) -> Result<(), CliError> {
@@ -203,4 +226,23 @@ async fn send_bundle(lead: &mut Lead, prepared: &Prepared, printer: &Printer) ->
         progress.finish("the bundle is there");
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_a_terminal_only_yes_is_a_yes() {
+        // nothing to do, --yes, a terminal
+        assert_eq!(Consent::of(false, false, false), Consent::Missing);
+        assert_eq!(Consent::of(false, false, true), Consent::Ask);
+        assert_eq!(Consent::of(false, true, false), Consent::Given);
+        assert_eq!(Consent::of(true, false, false), Consent::Given);
+        for data in [false, true] {
+            let error = unasked(data, "3 to create");
+            assert_eq!(error.kind.exit(), Exit::NeedsPerson);
+            assert!(error.hints[0].contains("--yes"), "{:?}", error.hints);
+        }
+    }
 }

@@ -6,11 +6,11 @@ use openg2p_plan::{Owner, Plan};
 use serde_json::json;
 
 use super::Context;
-use super::plan::{label, show};
+use super::plan::show;
 use crate::error::{CliError, Exit};
 use crate::prepared::{LeadArgs, inputs, site};
 use crate::remote::{Lead, unexpected};
-use crate::watch::{start, watch};
+use crate::watch::{Course, start, watch};
 
 /// What `destroy` takes.
 #[derive(Debug, Args)]
@@ -67,11 +67,7 @@ pub fn run(args: &DestroyArgs, context: &Context<'_>) -> Result<Exit, CliError> 
         }
         let wanted = args.env.clone().unwrap_or_else(|| site.name.clone());
         agree(args, context, &plan, &wanted)?;
-        let labels: Vec<(String, f64)> = plan
-            .steps
-            .iter()
-            .map(|step| (label(step), step.estimate))
-            .collect();
+        let course = Course::of(&plan);
         let count = plan.steps.len();
         let work = Work::Perform {
             command: "destroy".into(),
@@ -82,8 +78,8 @@ pub fn run(args: &DestroyArgs, context: &Context<'_>) -> Result<Exit, CliError> 
             node,
             work,
         };
-        let run = start(&mut lead, &Request::Start(job)).await?;
-        let exit = watch(&mut lead, &site, &args.lead, &run, printer, &labels)
+        let run = start(&mut lead, &Request::Start(job), printer).await?;
+        let exit = watch(&mut lead, &site, &args.lead, &run, printer, &course)
             .await?
             .exit()?;
         if args.env.is_none() {

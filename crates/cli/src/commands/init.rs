@@ -229,8 +229,12 @@ nodes:
     address: {address}
     # lead: the engine runs here; server: Kubernetes; edge: Nginx, the only way in; storage: volumes on its disks.
     roles: [lead, server, edge, storage]
-    # root, or a login that may use sudo without a password.
-    ssh: {{user: root, port: 22}}
+    ssh:
+      # root, or a login that may use sudo without a password.
+      user: root
+      port: 22
+      # From the host's console: /etc/ssh/ssh_host_ed25519_key.pub. Without it your own known_hosts must have it.
+      # hostKey: \"ssh-ed25519 AAAA...\"
 
 kubernetes: {{provider: kubeadm}}
 

@@ -19,6 +19,7 @@ pub struct EngineArgs {
 
 /// Speaks frames on standard input and output until the operator goes.
 pub fn agent(_args: &AgentArgs, _context: &Context<'_>) -> Result<Exit, CliError> {
+    openg2p_lead::program::arrived();
     super::block_on(async {
         let mut input = tokio::io::BufReader::with_capacity(1 << 20, tokio::io::stdin());
         let mut output = tokio::io::stdout();

@@ -3,11 +3,13 @@
 use clap::Args;
 use openg2p_lead::protocol::{Reply, Request};
 use openg2p_plan::{Action, Plan, Risk, Step};
+use openg2p_run::Failure;
 
 use super::Context;
+use crate::demand::demand;
 use crate::error::{CliError, Exit};
 use crate::output::{Printer, Table, human_duration};
-use crate::prepared::{BundleArgs, LeadArgs, Prepared, bundle_bytes, prepare};
+use crate::prepared::{BundleArgs, LeadArgs, Prepared, prepare};
 use crate::remote::{Lead, refusal, unexpected};
 
 /// What `plan` takes.
@@ -26,13 +28,7 @@ pub fn run(args: &PlanArgs, context: &Context<'_>) -> Result<Exit, CliError> {
     let prepared = prepare(context, &args.bundle.bundle)?;
     super::block_on(async {
         let mut lead = Lead::connect(&prepared.site, args.lead.identity.as_deref()).await?;
-        let plan = match make(&mut lead, &prepared, context.printer).await {
-            Ok(plan) => plan,
-            Err(error) => {
-                lead.withdraw().await?;
-                return Err(error);
-            }
-        };
+        let plan = make(&mut lead, &prepared, Purpose::Change, context.printer).await?;
         if let Some(path) = context.global.output_file() {
             save(&plan, path)?;
         }
@@ -65,26 +61,44 @@ fn save(plan: &Plan, path: &std::path::Path) -> Result<(), CliError> {
     })
 }
 
+/// What a plan is wanted for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// To be performed: everything that would stop it refuses it.
+    Change,
+    /// To be looked at: what stops a change only is told as a warning.
+    Look,
+}
+
+/// Findings that keep a host from being changed and not from being looked at: somebody who asks how the site is needs the answer
+/// most when the disk is full.
+const STOPS_CHANGES_ONLY: [&str; 2] = ["host::disk", "host::clock"];
+
+/// Tells as warnings what does not stop `purpose`, and gives the rest.
+fn stopping(failures: Vec<Failure>, purpose: Purpose, printer: &Printer) -> Vec<Failure> {
+    let (passable, stopping): (Vec<_>, Vec<_>) = failures
+        .into_iter()
+        .partition(|failure| purpose == Purpose::Look && STOPS_CHANGES_ONLY.contains(&&*failure.code));
+    for failure in passable {
+        printer.warning(&format!("{}: {} [{}]", failure.place, failure.why, failure.code));
+    }
+    stopping
+}
+
 /// Checks that the lead node may be used and plans there. Nothing is changed.
-pub async fn make(lead: &mut Lead, prepared: &Prepared, printer: &Printer) -> Result<Plan, CliError> {
-    let clock = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX));
-    let check = Request::Check {
-        site: prepared.site.name.clone(),
-        release: prepared.index.debian_release.clone(),
-        bundle_bytes: bundle_bytes(&prepared.index),
-        clock,
-        ports: openg2p_compose::HOST_PORTS
-            .iter()
-            .map(|(port, why)| (*port, (*why).to_owned()))
-            .collect(),
-    };
+pub async fn make(
+    lead: &mut Lead,
+    prepared: &Prepared,
+    purpose: Purpose,
+    printer: &Printer,
+) -> Result<Plan, CliError> {
+    let check = Request::Check(demand(prepared));
     match lead.ask(&check).await? {
         Reply::Checked { failures, warnings } => {
             for warning in warnings {
                 printer.warning(&warning);
             }
+            let failures = stopping(failures, purpose, printer);
             if !failures.is_empty() {
                 return Err(refusal(
                     failures,
@@ -179,4 +193,45 @@ pub fn summary(plan: &Plan) -> String {
         .join(", ");
     let time = human_duration(std::time::Duration::from_secs_f64(plan.critical_path()));
     format!("{counts}; {} unchanged; at least {time}", plan.unchanged)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::args::GlobalArgs;
+    use crate::output::Environment;
+
+    fn found(code: &str) -> Failure {
+        Failure {
+            code: code.into(),
+            what: "use this host".into(),
+            place: "box1".into(),
+            why: format!("the reason of {code}"),
+            hint: None,
+        }
+    }
+
+    #[test]
+    fn a_full_disk_keeps_nobody_from_looking() {
+        let found = ["host::disk", "host::other-site", "host::clock"].map(found);
+        let left = |purpose| {
+            let (environment, captured) = Environment::captured();
+            let printer = Printer::new(&GlobalArgs::default(), &environment);
+            let left: Vec<String> = stopping(found.to_vec(), purpose, &printer)
+                .into_iter()
+                .map(|failure| failure.code)
+                .collect();
+            (left, captured.stderr())
+        };
+        let (all, told) = left(Purpose::Change);
+        assert_eq!(all, ["host::disk", "host::other-site", "host::clock"]);
+        assert_eq!(told, "");
+        let (stopping, told) = left(Purpose::Look);
+        assert_eq!(stopping, ["host::other-site"]);
+        assert!(
+            told.contains("warning: box1: the reason of host::disk [host::disk]"),
+            "{told}"
+        );
+        assert!(told.contains("[host::clock]"), "{told}");
+    }
 }

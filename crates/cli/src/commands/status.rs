@@ -5,9 +5,9 @@ use openg2p_lead::protocol::{Reply, Request, Workload};
 use serde_json::json;
 
 use super::Context;
-use super::plan::{make, summary};
+use super::plan::{Purpose, make, summary};
 use crate::error::{CliError, Exit};
-use crate::output::Table;
+use crate::output::{Printer, Table};
 use crate::prepared::{BundleArgs, LeadArgs, prepare};
 use crate::remote::{Lead, unexpected};
 
@@ -28,21 +28,33 @@ pub fn run(args: &StatusArgs, context: &Context<'_>) -> Result<Exit, CliError> {
     let prepared = prepare(context, &args.bundle.bundle)?;
     super::block_on(async {
         let mut lead = Lead::connect(&prepared.site, args.lead.identity.as_deref()).await?;
-        let plan = match make(&mut lead, &prepared, printer).await {
-            Ok(plan) => plan,
-            Err(error) => {
-                lead.withdraw().await?;
-                return Err(error);
-            }
-        };
         let node = prepared
             .site
             .lead()
             .map(|node| node.name.clone())
             .unwrap_or_default();
-        let workloads = match lead.ask(&Request::Health { node }).await? {
-            Reply::Health { workloads } => workloads,
-            other => return Err(unexpected(&other)),
+        // how the workloads are is told whatever becomes of the plan: a site that cannot be planned is the one to look at
+        let workloads = match lead.ask(&Request::Health { node }).await {
+            Ok(Reply::Health { workloads }) => workloads,
+            Ok(other) => return Err(unexpected(&other)),
+            Err(error) => {
+                let why = error.why.first().cloned().unwrap_or_default();
+                printer.warning(&format!("the workloads cannot be told: {why} [{}]", error.code));
+                Vec::new()
+            }
+        };
+        if !printer.is_json() {
+            show(&workloads, printer);
+        }
+        let plan = match make(&mut lead, &prepared, Purpose::Look, printer).await {
+            Ok(plan) => plan,
+            Err(error) => {
+                if printer.is_json() {
+                    printer.json(&json!({"asPlanned": null, "workloads": workloads, "error": error}));
+                    return Ok(error.kind.exit());
+                }
+                return Err(error);
+            }
         };
         let sick: Vec<&Workload> = workloads
             .iter()
@@ -52,20 +64,6 @@ pub fn run(args: &StatusArgs, context: &Context<'_>) -> Result<Exit, CliError> {
             printer.json(&json!({
                 "asPlanned": plan.is_empty(), "changes": plan.steps, "workloads": workloads,
             }));
-        } else {
-            let mut table = Table::new(["OWNER", "PART", "WORKLOAD", "STATE", "CAUSE"]);
-            for workload in &workloads {
-                table.row([
-                    &workload.owner,
-                    &workload.part,
-                    &workload.object,
-                    &workload.state,
-                    &one_line(&workload.why),
-                ]);
-            }
-            if !table.is_empty() {
-                printer.table(&table);
-            }
         }
         if plan.is_empty() {
             printer.note(&format!("{} resources are as the site file says", plan.unchanged));
@@ -89,6 +87,22 @@ pub fn run(args: &StatusArgs, context: &Context<'_>) -> Result<Exit, CliError> {
         }
         Ok(Exit::Failed)
     })
+}
+
+fn show(workloads: &[Workload], printer: &Printer) {
+    let mut table = Table::new(["OWNER", "PART", "WORKLOAD", "STATE", "CAUSE"]);
+    for workload in workloads {
+        table.row([
+            &workload.owner,
+            &workload.part,
+            &workload.object,
+            &workload.state,
+            &one_line(&workload.why),
+        ]);
+    }
+    if !table.is_empty() {
+        printer.table(&table);
+    }
 }
 
 fn one_line(text: &str) -> String {

@@ -95,6 +95,7 @@ impl Captured {
 #[derive(Clone)]
 pub struct Printer {
     format: Format,
+    lines: bool,
     quiet: bool,
     verbose: bool,
     width: usize,
@@ -124,6 +125,7 @@ impl Printer {
         };
         Self {
             format: global.format(),
+            lines: false,
             quiet: global.quiet,
             verbose: global.verbose,
             width: environment.width.unwrap_or(DEFAULT_WIDTH).max(40),
@@ -133,6 +135,13 @@ impl Printer {
             err: Painter::new(color(environment.stderr_terminal)),
             capture: environment.capture.clone(),
         }
+    }
+
+    /// Writes each JSON document on one line, for commands that write several.
+    #[must_use]
+    pub fn in_lines(mut self, lines: bool) -> Self {
+        self.lines = lines;
+        self
     }
 
     /// Whether results are to be JSON. A command then calls [`Self::json`] and no other method for its result.
@@ -175,8 +184,11 @@ impl Printer {
         self.write(Stream::Out, text);
     }
 
-    /// Writes one JSON document, indented, to standard output.
+    /// Writes one JSON document to standard output: indented, or on one line in a command that writes several.
     pub fn json<T: Serialize>(&self, value: &T) {
+        if self.lines {
+            return self.json_line(value);
+        }
         match serde_json::to_string_pretty(value) {
             Ok(text) => self.data(&text),
             Err(error) => self.warning(&format!("a result could not be written as JSON: {error}")),

@@ -80,17 +80,18 @@ impl Progress {
 
     /// Begins a work of `total` steps of which nothing more is known.
     pub fn start(&self, total: usize) {
-        self.begin(total, Vec::new());
+        self.begin(total, Vec::new(), Duration::ZERO);
     }
 
-    /// Begins a work of these steps; their expected times give the time left.
-    pub fn start_with(&self, steps: Vec<StepEstimate>) {
-        self.begin(steps.len(), steps);
+    /// Begins a work of these steps; their expected times give the time left. It may go on for some time already: `elapsed`.
+    pub fn start_with(&self, steps: Vec<StepEstimate>, elapsed: Duration) {
+        self.begin(steps.len(), steps, elapsed);
     }
 
-    fn begin(&self, total: usize, steps: Vec<StepEstimate>) {
+    fn begin(&self, total: usize, steps: Vec<StepEstimate>, elapsed: Duration) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.started = Some(Instant::now());
+        let now = Instant::now();
+        state.started = Some(now.checked_sub(elapsed).unwrap_or(now));
         state.total = total;
         state.finished = 0;
         let expected = if steps.is_empty() {
@@ -267,6 +268,23 @@ mod tests {
     use crate::args::GlobalArgs;
     use crate::output::Environment;
 
+    #[test]
+    fn a_work_that_went_on_without_us_is_as_old_as_it_is() {
+        let (environment, captured) = Environment::captured();
+        let progress = Printer::new(&GlobalArgs::default(), &environment).progress();
+        let step = StepEstimate {
+            id: "a".into(),
+            time: None,
+        };
+        progress.start_with(vec![step], Duration::from_mins(5));
+        progress.finish("all 1 step");
+        assert!(
+            captured.stderr().contains("(5 min 00 s)"),
+            "{}",
+            captured.stderr()
+        );
+    }
+
     fn run(quiet: bool) -> String {
         let (environment, captured) = Environment::captured();
         let printer = Printer::new(
@@ -277,20 +295,23 @@ mod tests {
             &environment,
         );
         let progress = printer.progress();
-        progress.start_with(vec![
-            StepEstimate {
-                id: "a".into(),
-                time: Some(Duration::from_secs(1)),
-            },
-            StepEstimate {
-                id: "b".into(),
-                time: None,
-            },
-            StepEstimate {
-                id: "c".into(),
-                time: None,
-            },
-        ]);
+        progress.start_with(
+            vec![
+                StepEstimate {
+                    id: "a".into(),
+                    time: Some(Duration::from_secs(1)),
+                },
+                StepEstimate {
+                    id: "b".into(),
+                    time: None,
+                },
+                StepEstimate {
+                    id: "c".into(),
+                    time: None,
+                },
+            ],
+            Duration::ZERO,
+        );
         progress.step_started("a", "install containerd");
         progress.step_finished("a", &Outcome::Done);
         progress.step_started("b", "write a file");

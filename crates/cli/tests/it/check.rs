@@ -155,3 +155,12 @@ fn secrets_are_not_shown() {
         );
     }
 }
+
+#[test]
+fn a_secret_in_the_file_is_refused() {
+    let place = Place::with_site();
+    place.edit("postgresql: {}", "postgresql: {auth: {password: hunter2}}");
+    let run = place.run(&["check"]).ends_with(1);
+    assert!(run.err.contains("error[site::secret-in-file]"), "{}", run.err);
+    assert!(run.err.contains("secrets are made on the box"), "{}", run.err);
+}

@@ -4,7 +4,9 @@
 
 mod check;
 mod help;
+mod host;
 mod init;
+mod runs;
 mod show;
 mod usage;
 

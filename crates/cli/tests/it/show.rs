@@ -19,7 +19,7 @@ fn effective_tells_where_each_value_comes_from() {
     let run = place.run(&["show", "--effective"]).succeeds();
     for wanted in [
         "size: 7Gi",
-        "# site.yaml:29",
+        "# site.yaml:33",
         "# profiles/small/10-site.yaml:",
         "# profiles/sandbox/components/postgresql.yaml:",
     ] {
@@ -38,7 +38,7 @@ fn effective_tells_where_each_value_comes_from() {
         .iter()
         .find(|value| value["path"] == "environments.dev.commons.postgresql.persistence.size")
         .unwrap();
-    assert_eq!(size["from"], "site.yaml:29");
+    assert_eq!(size["from"], "site.yaml:33");
 }
 
 #[test]
@@ -94,7 +94,7 @@ fn a_bad_file_is_an_error_with_code_1() {
 #[test]
 fn secrets_in_values_are_hidden() {
     let place = Place::with_site();
-    place.edit("postgresql: {}", "postgresql: {auth: {password: hunter2}}");
+    place.edit("postgresql: {}", "postgresql: {auth: {secret: {name: hunter2}}}");
     for arguments in [&["show"][..], &["show", "--effective"]] {
         let run = place.run(arguments).succeeds();
         assert!(

@@ -11,6 +11,7 @@
 
 mod boundaries;
 mod drift;
+mod host_ports;
 mod kills;
 mod operator;
 mod pack;

@@ -150,7 +150,7 @@ fn the_effective_file_is_a_site_file_with_the_same_meaning() {
 }
 
 #[test]
-fn secrets_in_values_are_warned_of_and_hidden() {
+fn what_stands_below_a_secret_is_hidden() {
     let loaded = load("site.yaml", &good("warnings")).unwrap();
     let lines: String = loaded
         .effective
