@@ -196,7 +196,7 @@ impl TestHost {
             PortError::new(
                 "host::systemd",
                 "systemctl",
-                &self.inner_name(),
+                self.inner_name(),
                 error.to_string(),
             )
         };
