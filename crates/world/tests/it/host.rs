@@ -193,12 +193,7 @@ impl TestHost {
 
     async fn systemctl(&self, words: &[&str]) -> Result<Output, PortError> {
         let failed = |error: std::io::Error| {
-            PortError::new(
-                "host::systemd",
-                "systemctl",
-                self.inner_name(),
-                error.to_string(),
-            )
+            PortError::new("host::systemd", "systemctl", self.inner_name(), error.to_string())
         };
         let _job = self.jobs.lock().await;
         match words {
