@@ -16,6 +16,12 @@ pub enum LabError {
         /// The rule that it breaks.
         why: &'static str,
     },
+    /// An API server for tests does not run.
+    #[error("the API server for tests does not run: {why}")]
+    ApiServer {
+        /// Why, with what it wrote last.
+        why: String,
+    },
     /// A lab of this name runs.
     #[error("the lab `{name}` is up already; use it, or remove it with `cargo xtask lab down --name {name}`")]
     AlreadyUp {
@@ -177,6 +183,7 @@ impl LabError {
             Self::HostEnded { .. } => "lab::host-ended",
             Self::Deadline { .. } => "lab::deadline",
             Self::Leftover { .. } => "lab::leftover",
+            Self::ApiServer { .. } => "lab::api-server",
         }
     }
 

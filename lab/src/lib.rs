@@ -7,6 +7,7 @@
 //! Everything that a lab makes outside of its directory bears a name that follows from the lab's name, so that
 //! [`down`] needs no record and a killed [`up`] leaves nothing that cannot be found.
 
+mod api_server;
 mod apt;
 mod cgroup;
 mod command;
@@ -28,6 +29,7 @@ mod subnet;
 mod tools;
 mod up;
 
+pub use api_server::{ApiServer, ApiServerPrograms, built_program};
 pub use cgroup::{CgroupLayout, CgroupVersion, Hierarchy};
 pub use down::{Listed, down, list};
 pub use error::{LabError, Result};

@@ -1,15 +1,16 @@
 //! A site file with its bundle, composed: where `plan`, `apply` and `status` start.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use openg2p_bundle::index::{Index, Kind};
 use openg2p_compose::{ComposeError, Inputs as ComposeInputs, compose};
-use openg2p_plan::{Fingerprint, Inputs, Resource};
+use openg2p_plan::{Fingerprint, Inputs, Plan, Resource};
 use openg2p_ports::Bundle as _;
 use openg2p_spec::Site;
 use openg2p_world::BundleDirectory;
+use serde_json::json;
 
 use crate::commands::Context;
 use crate::error::CliError;
@@ -33,6 +34,37 @@ pub struct BundleArgs {
         default_value = "bundle"
     )]
     pub bundle: PathBuf,
+}
+
+/// What becomes ours.
+#[derive(Clone, Debug, Default, Args)]
+pub struct TakeOverArgs {
+    /// Take over the objects of a release that Helm made; may be given more than once
+    #[arg(long, value_name = "NAMESPACE/RELEASE")]
+    pub take_over: Vec<String>,
+}
+
+impl TakeOverArgs {
+    /// Notes the releases in all that could be part of them; what belongs to none of them is left alone by its kind. A saved
+    /// plan was made with releases of its own.
+    pub(crate) fn apply_to(&self, prepared: &mut Prepared, saved: Option<&Plan>) {
+        let steps = saved.into_iter().flat_map(|plan| &plan.steps);
+        let planned = steps.filter_map(|step| step.desired["takeOver"].as_array());
+        let mut releases: BTreeSet<String> = self.take_over.iter().cloned().collect();
+        releases.extend(
+            planned
+                .flatten()
+                .filter_map(|name| name.as_str().map(str::to_owned)),
+        );
+        if releases.is_empty() {
+            return;
+        }
+        for resource in &mut prepared.resources {
+            if matches!(resource.id.kind(), "kubernetes-object" | "helm-record") {
+                resource.desired["takeOver"] = json!(releases);
+            }
+        }
+    }
 }
 
 /// A composed site.

@@ -57,6 +57,19 @@ pub enum ComposeError {
         /// Why.
         why: String,
     },
+    /// Parts of a chart wait for one another.
+    #[error(
+        "chart::hook-deadlock: chart {chart} of {user} can never be ready, for its parts wait for one another: {ring}; take one \
+         of them out of the ring in the chart"
+    )]
+    HookDeadlock {
+        /// The chart.
+        chart: String,
+        /// Component and environment.
+        user: String,
+        /// Who waits for whom, and by what it was seen.
+        ring: String,
+    },
     /// A name does not fit.
     #[error(transparent)]
     Name(#[from] NameError),
@@ -94,6 +107,7 @@ pub fn compose(inputs: &Inputs<'_>) -> Result<Vec<Resource>, Vec<ComposeError>> 
         composer.environment(name);
     }
     composer.used_images();
+    release::definitions_first(&mut composer.resources);
     if composer.errors.is_empty() {
         Ok(composer.resources)
     } else {

@@ -10,11 +10,11 @@ use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use openg2p_plan::{Action, Entry, FieldChange, Fingerprint, Observed, Verdict};
-use openg2p_ports::{ObjectRef, PortError, Random, World};
+use openg2p_ports::{ObjectRef, Ownership, PortError, Random, World};
 use rsa::pkcs8::{EncodePrivateKey, LineEnding};
 use serde_json::{Map, Value, json};
 
-use crate::kubernetes_object::{FIELD_MANAGER, delete_ours};
+use crate::kubernetes_object::{FIELD_MANAGER, delete_ours, live};
 use crate::{Kind, Progress, Subject, text, unknown};
 
 pub(crate) struct KubernetesSecret;
@@ -127,10 +127,15 @@ impl Kind for KubernetesSecret {
             Err(error) => return vec![unknown(&error); subjects.len()],
             Ok(Some(_)) => {}
         }
-        for subject in subjects {
-            seen.push(match world.cluster.get(&reference(subject.desired)).await {
-                Ok(None) => Observed::Absent,
-                Ok(Some(object)) => {
+        let places: Vec<ObjectRef> = subjects
+            .iter()
+            .map(|subject| reference(subject.desired))
+            .collect();
+        let found = live(world, &places).await;
+        for (subject, place) in subjects.iter().zip(&places) {
+            seen.push(match found.get(place) {
+                None => Observed::Absent,
+                Some(Ok(object)) => {
                     let data = object.0["data"].as_object().cloned().unwrap_or_default();
                     // random values are only known to be there; fixed ones are compared by fingerprint
                     let keys: Map<String, Value> = wanted(subject.desired)
@@ -147,7 +152,7 @@ impl Kind for KubernetesSecret {
                         .collect();
                     Observed::Present(json!({"keys": keys, "uid": object.metadata("uid")}))
                 }
-                Err(error) => unknown(&error),
+                Some(Err(error)) => unknown(error),
             });
         }
         seen
@@ -230,7 +235,10 @@ impl Kind for KubernetesSecret {
             "metadata": {"name": place.name, "namespace": place.namespace, "labels": subject.desired["labels"]},
             "data": data,
         });
-        let object = world.cluster.apply(&manifest, FIELD_MANAGER).await?;
+        let object = world
+            .cluster
+            .apply(&manifest, FIELD_MANAGER, Ownership::Respect)
+            .await?;
         Ok(json!({"uid": object.metadata("uid")}))
     }
 

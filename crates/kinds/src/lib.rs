@@ -6,11 +6,13 @@
 mod certificate;
 mod certificate_authority;
 mod container_image;
+mod helm_record;
 mod host_directory;
 mod host_file;
 mod host_packages;
 mod kernel_module;
 mod kubernetes_cluster;
+mod kubernetes_hook;
 mod kubernetes_object;
 mod kubernetes_secret;
 mod nginx_site;
@@ -23,8 +25,8 @@ use openg2p_plan::{Action, Entry, Observed, Risk, Verdict};
 use openg2p_ports::{PortError, World};
 use serde_json::Value;
 
-pub use kubernetes_object::waits as waits_for_readiness;
 pub use kubernetes_object::{DESIRED_ANNOTATION, FIELD_MANAGER, OWNER_LABEL};
+pub use kubernetes_object::{fields_of, waits as waits_for_readiness};
 
 /// Hears what a change is doing, in words for people.
 pub type Progress<'a> = &'a (dyn Fn(&str) + Send + Sync);
@@ -90,11 +92,13 @@ pub const KINDS: &[&dyn Kind] = &[
     &certificate::Certificate,
     &certificate_authority::CertificateAuthority,
     &container_image::ContainerImage,
+    &helm_record::HelmRecord,
     &host_directory::HostDirectory,
     &host_file::HostFile,
     &host_packages::HostPackages,
     &kernel_module::KernelModule,
     &kubernetes_cluster::KubernetesCluster,
+    &kubernetes_hook::KubernetesHook,
     &kubernetes_object::KubernetesObject,
     &kubernetes_secret::KubernetesSecret,
     &nginx_site::NginxSite,

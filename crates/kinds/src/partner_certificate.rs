@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use openg2p_plan::{Action, Entry, FieldChange, Observed, Verdict};
-use openg2p_ports::{ObjectRef, PortError, World};
+use openg2p_ports::{ObjectRef, Ownership, PortError, World};
 use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair, PublicKeyData};
 use serde_json::{Value, json};
 
@@ -158,7 +158,10 @@ impl Kind for PartnerCertificate {
             "metadata": {"name": place.name, "namespace": place.namespace},
             "data": {text(subject.desired, "entry"): certificate.pem()},
         });
-        world.cluster.apply(&manifest, &manager(subject.desired)).await?;
+        world
+            .cluster
+            .apply(&manifest, &manager(subject.desired), Ownership::Respect)
+            .await?;
         Ok(Value::Null)
     }
 
@@ -172,7 +175,10 @@ impl Kind for PartnerCertificate {
             "apiVersion": "v1", "kind": "ConfigMap",
             "metadata": {"name": place.name, "namespace": place.namespace},
         });
-        world.cluster.apply(&manifest, &manager(&entry.desired)).await?;
+        world
+            .cluster
+            .apply(&manifest, &manager(&entry.desired), Ownership::Respect)
+            .await?;
         Ok(())
     }
 }

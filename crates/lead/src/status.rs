@@ -9,8 +9,11 @@ use crate::protocol::Workload;
 /// Workloads that the ledger holds, with their state.
 pub(crate) async fn workloads(cluster: &dyn Cluster, ledger: &Ledger) -> Vec<Workload> {
     let entries = ledger.entries.values().filter_map(|entry| {
-        let object = ObjectRef::of(entry.desired.get("manifest")?)?;
-        openg2p_run::waits_for_readiness(&object.kind).then_some((entry, object))
+        let manifest = entry.desired.get("manifest")?;
+        let object = ObjectRef::of(manifest)?;
+        // a hook has done its work once, whatever became of it
+        let stays = entry.resource.kind() == "kubernetes-object";
+        (stays && openg2p_run::waits_for_readiness(manifest)).then_some((entry, object))
     });
     let looks = entries.map(|(entry, object)| async move {
         let (state, why) = match cluster.get(&object).await {

@@ -75,6 +75,46 @@ impl Object {
     }
 }
 
+/// A field that another program manages.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct FieldConflict {
+    /// The other program's name in `metadata.managedFields`.
+    pub manager: String,
+    /// The field, e.g. `.spec.replicas`.
+    pub field: String,
+}
+
+impl std::fmt::Display for FieldConflict {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "`{}` manages {}", self.manager, self.field)
+    }
+}
+
+/// What the API server would do with a manifest; nothing was changed.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Trial {
+    /// The object as it would be then.
+    Accepted(Object),
+    /// Other programs manage these fields.
+    Conflict(Vec<FieldConflict>),
+    /// The change cannot be made in place; the server's words.
+    Immutable(String),
+    /// The manifest is not acceptable: an unknown field, a wrong value, a policy; the server's words.
+    Refused(String),
+    /// The server cannot try it (a webhook with side effects, a namespace that is still to come); its words.
+    Impossible(String),
+}
+
+/// What happens to fields that another program manages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Ownership {
+    /// They stay with it, and the apply is refused.
+    #[default]
+    Respect,
+    /// They become ours.
+    Take,
+}
+
 /// What a wait saw.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Readiness {
@@ -105,8 +145,21 @@ pub trait Cluster: Send + Sync {
         namespace: Option<&str>,
         label: Option<&str>,
     ) -> Result<Vec<Object>, PortError>;
-    /// Server-side apply as our field manager, never forced, with strict field validation.
-    async fn apply(&self, manifest: &Value, field_manager: &str) -> Result<Object, PortError>;
+    /// Server-side apply with strict field validation. With [`Ownership::Respect`], fields of other managers are an error with
+    /// code `kubernetes::conflict` that names them.
+    async fn apply(
+        &self,
+        manifest: &Value,
+        field_manager: &str,
+        ownership: Ownership,
+    ) -> Result<Object, PortError>;
+    /// What [`Cluster::apply`] would do, as the server sees it (a dry run). Nothing is changed.
+    async fn try_apply(
+        &self,
+        manifest: &Value,
+        field_manager: &str,
+        ownership: Ownership,
+    ) -> Result<Trial, PortError>;
     /// Deletes the object if its uid is `uid`, and waits until it is gone.
     async fn delete(&self, object: &ObjectRef, uid: &str, deadline: Duration) -> Result<(), PortError>;
     /// Waits by watch until the object is ready, it is stuck, or the deadline passes. `progress` hears what it

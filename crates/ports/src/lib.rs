@@ -10,7 +10,7 @@ mod host;
 mod state;
 
 pub use bundle::{Bundle, BundleMember};
-pub use cluster::{Cluster, Object, ObjectRef, Readiness, Waiting};
+pub use cluster::{Cluster, FieldConflict, Object, ObjectRef, Ownership, Readiness, Trial, Waiting};
 pub use error::PortError;
 pub use host::{Command, FileContent, FileState, Host, HostFacts, Listener, Output, UnitState};
 pub use state::{Random, State};

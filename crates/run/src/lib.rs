@@ -3,7 +3,7 @@
 //! A run makes no choices. It is given a plan and performs exactly its steps, each only from the state that the plan
 //! expects; what moved since stops that step and all that need it.
 
-pub use openg2p_kinds::waits_for_readiness;
+pub use openg2p_kinds::{fields_of, waits_for_readiness};
 
 mod assess;
 mod event;

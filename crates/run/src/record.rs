@@ -80,7 +80,12 @@ impl Memory {
                 Err(error) => torn.push(format!("{path}: {error}")),
             }
         }
-        if torn.is_empty() {
+        // The first generation only claims the site, before any effect: torn and alone, it says that nothing was made yet.
+        let only_claimed = names.len() == 1
+            && names
+                .first()
+                .is_some_and(|first| format!("ledger/{first}") == name(1));
+        if torn.is_empty() || only_claimed {
             Ok((Ledger::default(), torn))
         } else {
             Err(RecordError::Lost(names.len(), torn.join("; ")))

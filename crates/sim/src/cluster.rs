@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use openg2p_ports::{Cluster, Object, ObjectRef, PortError, Readiness};
+use openg2p_ports::{Cluster, Object, ObjectRef, Ownership, PortError, Readiness, Trial};
 use serde_json::Value;
 
 use crate::objects::Refusal;
@@ -37,6 +37,36 @@ fn api(things: &Things) -> Result<&crate::Objects, PortError> {
         .cluster
         .as_ref()
         .ok_or_else(|| unreachable("connection refused"))
+}
+
+impl Simulation {
+    /// A host without a bundle beside a cluster without objects, for those who try the port of the Kubernetes API alone.
+    pub fn with_cluster() -> Self {
+        let mut things = Things::bare("box1");
+        things.machine.files.put(ADMIN, String::new());
+        things.cluster = Some(crate::Objects::new("v1.36.3"));
+        Self::resume(things.into(), crate::SimBundle::default().into(), 0)
+    }
+}
+
+/// The server's answer to an apply; the outer error is a server that does not answer.
+fn apply(
+    things: &mut Things,
+    manifest: &Value,
+    field_manager: &str,
+    ownership: Ownership,
+) -> Result<Result<Value, Refusal>, PortError> {
+    api(things)?;
+    let clock = things.machine.facts.clock;
+    let Things {
+        cluster: Some(objects),
+        uids,
+        ..
+    } = things
+    else {
+        return Err(unreachable("connection refused"));
+    };
+    Ok(objects.apply_with(manifest, field_manager, ownership, clock, uids))
 }
 
 #[async_trait]
@@ -83,33 +113,48 @@ impl Cluster for SimCluster {
             .await
     }
 
-    async fn apply(&self, manifest: &Value, field_manager: &str) -> Result<Object, PortError> {
+    async fn apply(
+        &self,
+        manifest: &Value,
+        field_manager: &str,
+        ownership: Ownership,
+    ) -> Result<Object, PortError> {
         let what =
             ObjectRef::of(manifest).map_or_else(|| "a manifest".to_owned(), |object| object.to_string());
         self.0
             .touch("cluster.apply", &what, |things, _| {
-                api(things)?;
-                let clock = things.machine.facts.clock;
-                let Things {
-                    cluster: Some(objects),
-                    uids,
-                    ..
-                } = things
-                else {
-                    return Err(unreachable("connection refused"));
-                };
-                let applied = objects
-                    .apply(manifest, field_manager, clock, uids)
-                    .map_err(|refusal| {
-                        let code = if refusal.status == 409 {
-                            "kubernetes::conflict"
-                        } else {
-                            "kubernetes::apply"
-                        };
-                        refused(code, format!("apply {what}"), refusal)
-                    })?;
+                let applied = apply(things, manifest, field_manager, ownership)?.map_err(|refusal| {
+                    let code = if refusal.status == 409 {
+                        "kubernetes::conflict"
+                    } else {
+                        "kubernetes::apply"
+                    };
+                    refused(code, format!("apply {what}"), refusal)
+                })?;
                 things.settle();
                 Ok(Object(applied))
+            })
+            .await
+    }
+
+    async fn try_apply(
+        &self,
+        manifest: &Value,
+        field_manager: &str,
+        ownership: Ownership,
+    ) -> Result<Trial, PortError> {
+        let what =
+            ObjectRef::of(manifest).map_or_else(|| "a manifest".to_owned(), |object| object.to_string());
+        self.0
+            .look("cluster.try_apply", &what, |things| {
+                let mut copy = things.clone();
+                Ok(match apply(&mut copy, manifest, field_manager, ownership)? {
+                    Ok(value) => Trial::Accepted(Object(value)),
+                    Err(refusal) if !refusal.conflicts.is_empty() => Trial::Conflict(refusal.conflicts),
+                    Err(refusal) if refusal.why.contains("immutable") => Trial::Immutable(refusal.why),
+                    Err(refusal) if refusal.status == 404 => Trial::Impossible(refusal.why),
+                    Err(refusal) => Trial::Refused(refusal.why),
+                })
             })
             .await
     }

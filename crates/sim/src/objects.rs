@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use openg2p_ports::ObjectRef;
+use openg2p_ports::{FieldConflict, ObjectRef, Ownership};
 use serde_json::{Map, Value, json};
 
 /// A field, as the keys that lead to it. Lists are one field.
@@ -27,12 +27,15 @@ pub struct Stored {
 pub struct Refusal {
     pub(crate) status: u16,
     pub(crate) why: String,
+    /// Fields of other managers, for which an apply was refused.
+    pub(crate) conflicts: Vec<FieldConflict>,
 }
 
 fn refuse<T>(status: u16, why: impl Into<String>) -> Result<T, Refusal> {
     Err(Refusal {
         status,
         why: why.into(),
+        conflicts: Vec::new(),
     })
 }
 
@@ -213,11 +216,23 @@ impl Objects {
         }
     }
 
-    /// Server-side apply, never forced.
+    /// Server-side apply, not forced.
     pub fn apply(
         &mut self,
         manifest: &Value,
         manager: &str,
+        clock: i64,
+        uids: &mut u64,
+    ) -> Result<Value, Refusal> {
+        self.apply_with(manifest, manager, Ownership::Respect, clock, uids)
+    }
+
+    /// Server-side apply.
+    pub fn apply_with(
+        &mut self,
+        manifest: &Value,
+        manager: &str,
+        ownership: Ownership,
         clock: i64,
         uids: &mut u64,
     ) -> Result<Value, Refusal> {
@@ -242,20 +257,31 @@ impl Objects {
             }
             for (other, theirs) in &stored.managers {
                 if other != manager && theirs.iter().any(|owned| overlap(owned, field)) {
-                    conflicts.push(format!("conflict with \"{other}\": .{}", field.join(".")));
+                    conflicts.push(FieldConflict {
+                        manager: other.clone(),
+                        field: format!(".{}", field.join(".")),
+                    });
                 }
             }
         }
-        if !conflicts.is_empty() {
-            conflicts.dedup();
-            return refuse(
-                409,
-                format!(
-                    "Apply failed with {} conflict: {}",
-                    conflicts.len(),
-                    conflicts.join("; ")
-                ),
-            );
+        conflicts.dedup();
+        if !conflicts.is_empty() && ownership == Ownership::Respect {
+            let words: Vec<String> = conflicts.iter().map(ToString::to_string).collect();
+            return Err(Refusal {
+                status: 409,
+                why: words.join(", "),
+                conflicts,
+            });
+        }
+        for (other, theirs) in &mut stored.managers {
+            if other != manager {
+                theirs.retain(|owned| {
+                    let taken = |field: &Field| {
+                        overlap(owned, field) && at(&stored.value, field) != wanted.get(field)
+                    };
+                    !wanted.keys().any(taken)
+                });
+            }
         }
         let mut value = stored.value.clone();
         let mine = stored.managers.remove(manager).unwrap_or_default();

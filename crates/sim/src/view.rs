@@ -68,6 +68,15 @@ fn object(value: &Value) -> Value {
         }
     }
     let secret = value["kind"] == "Secret";
+    if let Some(labels) = value
+        .pointer_mut("/metadata/labels")
+        .and_then(Value::as_object_mut)
+    {
+        // Helm's records bear their time
+        for name in ["createdAt", "modifiedAt"] {
+            labels.remove(name);
+        }
+    }
     for content in value
         .get_mut("data")
         .and_then(Value::as_object_mut)

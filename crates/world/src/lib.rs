@@ -9,7 +9,6 @@ mod edge;
 pub mod frames;
 mod host;
 mod process;
-mod readiness;
 pub mod ssh;
 mod state;
 

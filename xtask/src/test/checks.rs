@@ -6,7 +6,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::ensure;
+use anyhow::{Context as _, ensure};
+use openg2p_lab::ApiServerPrograms;
 
 use super::needs::{self, Provided};
 use super::tally::Tally;
@@ -95,6 +96,58 @@ fn tests(runner: &Runner<'_>, tally: &Tally<'_>, checkout: &Path, provided: &Pro
         // A crate that does not compile has no results.
         tally.check("tests of the workspace compile", ran.expect(0).map(drop));
     }
+}
+
+/// The port of the Kubernetes API against a real API server, made of programs that the bundle was filled with. About 20 s.
+pub(crate) fn api_server(
+    runner: &Runner<'_>,
+    tally: &Tally<'_>,
+    checkout: &Path,
+    cache: &Path,
+    work: &Path,
+) -> anyhow::Result<()> {
+    let found = ApiServerPrograms::from_cache(cache, &work.join("programs"))
+        .map_err(anyhow::Error::from)
+        .and_then(|found| {
+            found.context("the cache has no etcd and kube-apiserver, though the bundle is full")
+        });
+    let Some(programs) = tally.needed("etcd and kube-apiserver were built", found) else {
+        return Ok(());
+    };
+    let mut command = cargo(
+        checkout,
+        &[
+            "test",
+            "-p",
+            "openg2p-world",
+            "--test",
+            "it",
+            "--",
+            "--ignored",
+            "api_server",
+        ],
+    );
+    for (variable, program) in ApiServerPrograms::VARIABLES
+        .iter()
+        .zip([&programs.etcd, &programs.kube_apiserver])
+    {
+        command.env(variable, program);
+    }
+    let ran = runner.step("tests with a real API server", Duration::from_secs(30), || {
+        runner.run("api-server", command)
+    })?;
+    let (passed, failed) = count(&ran.stdout);
+    tally.add("tests with a real API server", passed, failed);
+    if failed > 0 {
+        runner.printer.say(&failures(&ran.stdout));
+    } else {
+        let ran_at_all = ran.expect(0).and_then(|_| {
+            ensure!(passed > 0, "no test ran");
+            Ok(())
+        });
+        tally.check("a real API server was asked", ran_at_all);
+    }
+    Ok(())
 }
 
 /// Passed and failed, over all test binaries.

@@ -153,6 +153,9 @@ fn all(arguments: &Arguments, store: &Store, runner: &Runner<'_>, tally: &Tally<
         return Ok(());
     }
     let Some(binary) = binary else { return Ok(()) };
+    if arguments.part == Part::All {
+        checks::api_server(runner, tally, &checkout, store.cache(), &work)?;
+    }
     slice::run(
         &slice::Wanted {
             lab: &arguments.lab,

@@ -12,7 +12,7 @@ use super::Context;
 use super::plan::{Purpose, make, show, summary};
 use crate::error::{CliError, Exit};
 use crate::output::Printer;
-use crate::prepared::{BundleArgs, LeadArgs, Prepared, prepare};
+use crate::prepared::{BundleArgs, LeadArgs, Prepared, TakeOverArgs, prepare};
 use crate::remote::Lead;
 use crate::watch::{Course, start, watch};
 
@@ -25,6 +25,9 @@ pub struct ApplyArgs {
     /// Do not ask
     #[arg(short, long)]
     pub yes: bool,
+    /// What becomes ours.
+    #[command(flatten)]
+    pub take_over: TakeOverArgs,
     /// Where the bundle is.
     #[command(flatten)]
     pub bundle: BundleArgs,
@@ -37,7 +40,8 @@ pub struct ApplyArgs {
 pub fn run(args: &ApplyArgs, context: &Context<'_>) -> Result<Exit, CliError> {
     let printer = context.printer;
     let saved = args.plan.as_deref().map(read_plan).transpose()?;
-    let prepared = prepare(context, &args.bundle.bundle)?;
+    let mut prepared = prepare(context, &args.bundle.bundle)?;
+    args.take_over.apply_to(&mut prepared, saved.as_ref());
     super::block_on(async {
         let mut lead = Lead::connect(&prepared.site, args.lead.identity.as_deref()).await?;
         let plan = agreed(&mut lead, &prepared, saved, args.yes, printer).await?;

@@ -8,13 +8,19 @@ use openg2p_run::Failure;
 use super::Context;
 use crate::demand::demand;
 use crate::error::{CliError, Exit};
-use crate::output::{Printer, Table, human_duration};
-use crate::prepared::{BundleArgs, LeadArgs, Prepared, prepare};
+use crate::output::{Printer, Table, diff, human_duration};
+use crate::prepared::{BundleArgs, LeadArgs, Prepared, TakeOverArgs, prepare};
 use crate::remote::{Lead, refusal, unexpected};
 
 /// What `plan` takes.
 #[derive(Debug, Args)]
 pub struct PlanArgs {
+    /// Show each field that changes, old and new; values of secrets stay hidden
+    #[arg(long)]
+    pub diff: bool,
+    /// What becomes ours.
+    #[command(flatten)]
+    pub take_over: TakeOverArgs,
     /// Where the bundle is.
     #[command(flatten)]
     pub bundle: BundleArgs,
@@ -25,7 +31,8 @@ pub struct PlanArgs {
 
 /// Looks at the world and shows every change that apply would make.
 pub fn run(args: &PlanArgs, context: &Context<'_>) -> Result<Exit, CliError> {
-    let prepared = prepare(context, &args.bundle.bundle)?;
+    let mut prepared = prepare(context, &args.bundle.bundle)?;
+    args.take_over.apply_to(&mut prepared, None);
     super::block_on(async {
         let mut lead = Lead::connect(&prepared.site, args.lead.identity.as_deref()).await?;
         let plan = make(&mut lead, &prepared, Purpose::Change, context.printer).await?;
@@ -34,6 +41,12 @@ pub fn run(args: &PlanArgs, context: &Context<'_>) -> Result<Exit, CliError> {
         }
         if context.printer.is_json() {
             context.printer.json(&plan);
+        } else if args.diff {
+            let fields = |step: &Step| openg2p_run::fields_of(&step.desired);
+            context
+                .printer
+                .data(&diff(&plan, context.printer.paint_out(), fields));
+            context.printer.note(&summary(&plan));
         } else {
             show(&plan, context.printer);
         }

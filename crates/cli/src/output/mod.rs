@@ -1,12 +1,14 @@
 //! All that reaches the terminal. Data goes to standard output, everything said to people to standard error.
 
 mod color;
+mod diff;
 mod printer;
 mod progress;
 mod remaining;
 mod table;
 
 pub use color::{Paint, Painter};
+pub use diff::diff;
 pub use printer::{Captured, Environment, Printer};
 pub use progress::{Outcome, Progress, StepEstimate};
 pub use remaining::{Remaining, human_duration};

@@ -192,8 +192,10 @@ pub(crate) fn plain(ledger: &Ledger) -> Value {
         for name in ["createdBy", "changedBy"] {
             entry.as_object_mut().unwrap().remove(name);
         }
-        if let Some(uid) = entry["details"].get_mut("uid") {
-            *uid = Value::Bool(uid.is_string());
+        for name in ["uid", "resourceVersion"] {
+            if let Some(drawn) = entry["details"].get_mut(name) {
+                *drawn = Value::Bool(drawn.is_string());
+            }
         }
     }
     value

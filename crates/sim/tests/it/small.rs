@@ -12,6 +12,9 @@ use crate::whole::BUNDLE;
 const NGINX: &str = "/etc/openg2p/nginx/nginx.conf";
 const UNIT: &str = "openg2p-nginx.service";
 
+/// A release named `app`, packed as Helm packs it.
+const RECORD: &str = "H4sIAAAAAAACA6tWykvMTVWyUlBKLChQ0lFQysxLywdyq2uB7OSMxKISEEcpN7UkMSWxJBHMQdNRllpUnJmfBxIx1DPQM1Cqra0FAPOxQ65XAAAA";
+
 struct Maker(Vec<Resource>);
 
 impl Maker {
@@ -305,13 +308,19 @@ fn environment(
         &[&store],
     );
     let manifest = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata("app"), "spec": {"replicas": 1, "template": {"spec": pod}}});
-    make.add(
+    let app = make.add(
         "kubernetes-object",
         &object("Deployment", "app"),
         name,
         json!({"manifest": manifest, "deadline": 600}),
         &[&migrate],
     );
+    let mut hook = json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata("greet"), "spec": {"template": {"spec": pod}}});
+    hook["metadata"]["annotations"] = json!({"helm.sh/hook": "post-install"});
+    let desired = json!({"manifest": hook, "deadline": 600, "hook": {"install": true, "deletePolicies": []}});
+    let greeted = make.add("kubernetes-hook", &object("Job", "greet"), name, desired, &[&app]);
+    let desired = json!({"namespace": name, "release": "app", "labels": labels, "record": RECORD});
+    make.add("helm-record", &format!("{name}/app"), name, desired, &[&greeted]);
     let host = format!("app.{name}.example.org");
     let path = format!("/etc/openg2p/pki/{host}");
     let desired = json!({"path": path, "authority": "/etc/openg2p/pki", "names": [host], "reload": UNIT});

@@ -1,4 +1,5 @@
-//! The adapters beside the simulated world, and the real engine on real files, Nginx and nftables.
+//! The adapters beside the simulated world, and the real engine on real files, Nginx and nftables. What the port of the Kubernetes API
+//! promises is asked of a real API server too.
 
 #![expect(
     clippy::unwrap_used,
@@ -6,11 +7,15 @@
 )]
 #![expect(
     clippy::print_stderr,
-    reason = "how many kills there were belongs into a test's output"
+    reason = "how many kills there were, and which promise was looked at, belongs into a test's output"
 )]
+#![expect(clippy::needless_pass_by_value, reason = "`json!` stands in the calls")]
 
+mod api_server;
+mod cluster;
 mod contract;
 mod engine;
+mod helm;
 mod host;
 mod kills;
 mod programs;

@@ -1,132 +1,23 @@
-//! How ready an object is, and why it will never be: pure functions over what the API shows.
+//! Why a pod will never run, as far as its status tells.
 
-use openg2p_ports::{Readiness, Waiting};
 use serde_json::Value;
 
-fn number(value: &Value) -> i64 {
-    value.as_i64().unwrap_or(0)
-}
-
-fn condition<'a>(object: &'a Value, kind: &str) -> Option<&'a Value> {
-    object["status"]["conditions"]
-        .as_array()?
-        .iter()
-        .find(|condition| condition["type"] == kind)
-}
-
-fn holds(object: &Value, kind: &str) -> bool {
-    condition(object, kind).is_some_and(|condition| condition["status"] == "True")
-}
-
-fn waiting(text: String) -> Readiness {
-    Readiness::Waiting(Waiting(text))
-}
-
-fn by_condition(object: &Value, kind: &str) -> Readiness {
-    if holds(object, kind) {
-        return Readiness::Ready;
-    }
-    let why = condition(object, kind)
-        .and_then(|condition| condition["message"].as_str())
-        .unwrap_or("not reported yet");
-    waiting(format!("{kind}: {why}"))
-}
-
-/// What the object's own status says. Rules as kstatus and `kubectl rollout status` have them.
-pub(crate) fn of_object(object: &Value) -> Readiness {
-    let status = &object["status"];
-    let stale = number(&status["observedGeneration"]) < number(&object["metadata"]["generation"]);
-    match object["kind"].as_str().unwrap_or_default() {
-        "Deployment" | "StatefulSet" | "DaemonSet" if stale => {
-            waiting("its controller to see the change".into())
-        }
-        "Deployment" => {
-            let wanted = object["spec"]["replicas"].as_i64().unwrap_or(1);
-            let updated = number(&status["updatedReplicas"]);
-            let available = number(&status["availableReplicas"]);
-            let all = number(&status["replicas"]);
-            if updated >= wanted && available >= wanted && all <= wanted {
-                Readiness::Ready
-            } else {
-                waiting(format!("{available} of {wanted} pods available"))
-            }
-        }
-        "StatefulSet" => {
-            let wanted = object["spec"]["replicas"].as_i64().unwrap_or(1);
-            let ready = number(&status["readyReplicas"]);
-            let updated = number(&status["updatedReplicas"]);
-            if ready >= wanted && updated >= wanted {
-                Readiness::Ready
-            } else {
-                waiting(format!("{ready} of {wanted} pods ready"))
-            }
-        }
-        "DaemonSet" => {
-            let wanted = number(&status["desiredNumberScheduled"]);
-            let ready = number(&status["numberReady"]);
-            let updated = number(&status["updatedNumberScheduled"]);
-            if wanted > 0 && ready >= wanted && updated >= wanted {
-                Readiness::Ready
-            } else {
-                waiting(format!("{ready} of {wanted} pods ready"))
-            }
-        }
-        "Job" => {
-            if holds(object, "Complete") {
-                Readiness::Ready
-            } else if let Some(failed) =
-                condition(object, "Failed").filter(|failed| failed["status"] == "True")
-            {
-                Readiness::Stuck(format!(
-                    "the job failed: {}",
-                    failed["message"]
-                        .as_str()
-                        .unwrap_or_else(|| failed["reason"].as_str().unwrap_or("no reason given"))
-                ))
-            } else {
-                let attempts = number(&status["failed"]);
-                waiting(if attempts == 0 {
-                    "the job to complete".into()
-                } else {
-                    format!("the job to complete ({attempts} attempts failed)")
-                })
-            }
-        }
-        // the scheduler goes by the taint, which its controller takes away a moment after the condition
-        "Node" => match object["spec"]["taints"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .find(|taint| {
-                taint["key"]
-                    .as_str()
-                    .is_some_and(|key| key.starts_with("node.kubernetes.io/"))
-            }) {
-            Some(taint) if holds(object, "Ready") => {
-                waiting(format!("taint {} to be taken away", taint["key"]))
-            }
-            _ => by_condition(object, "Ready"),
-        },
-        "CustomResourceDefinition" => by_condition(object, "Established"),
-        "APIService" => by_condition(object, "Available"),
-        _ => Readiness::Ready,
-    }
-}
+use super::readiness::{condition, number};
 
 /// A container that will not start by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Trouble {
-    pub(crate) pod: String,
-    pub(crate) container: String,
-    pub(crate) reason: String,
+pub(super) struct Trouble {
+    pub(super) pod: String,
+    pub(super) container: String,
+    pub(super) reason: String,
     /// Its log is worth reading.
-    pub(crate) has_log: bool,
+    pub(super) has_log: bool,
     /// The log of interest is that of the run before.
-    pub(crate) previous: bool,
+    pub(super) previous: bool,
     /// Another attempt would end the same: an init container said so ([`NEEDS_PERSON`]).
-    pub(crate) needs_person: bool,
+    pub(super) needs_person: bool,
     /// Seconds for which it must hold before it is taken for more than a delay.
-    pub(crate) patience: u64,
+    pub(super) patience: u64,
 }
 
 /// A pod that no node takes may wait for a taint to go or for a neighbour's memory.
@@ -142,7 +33,7 @@ const RESTARTS: i64 = 3;
 const NEEDS_PERSON: i64 = 4;
 
 /// What keeps a pod from running, if that is more than time.
-pub(crate) fn of_pod(pod: &Value) -> Option<Trouble> {
+pub(super) fn of_pod(pod: &Value) -> Option<Trouble> {
     let name = pod["metadata"]["name"].as_str().unwrap_or_default().to_owned();
     if pod["metadata"].get("deletionTimestamp").is_some() {
         return None;
@@ -244,20 +135,6 @@ pub(crate) fn of_pod(pod: &Value) -> Option<Trouble> {
 mod tests {
     use super::*;
     use serde_json::json;
-
-    #[test]
-    fn a_rollout_is_ready_only_when_the_new_pods_are() {
-        let mut object = json!({"kind": "Deployment", "metadata": {"generation": 2}, "spec": {"replicas": 1},
-            "status": {"observedGeneration": 1, "updatedReplicas": 1, "availableReplicas": 1, "replicas": 1}});
-        assert!(matches!(of_object(&object), Readiness::Waiting(_)));
-        object["status"]["observedGeneration"] = json!(2);
-        assert_eq!(of_object(&object), Readiness::Ready);
-        object["status"]["replicas"] = json!(2);
-        assert!(
-            matches!(of_object(&object), Readiness::Waiting(_)),
-            "an old pod is still there"
-        );
-    }
 
     #[test]
     fn a_missing_image_is_named_at_once_and_a_crash_after_three_restarts() {
