@@ -9,7 +9,8 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 fn main() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../catalog");
+    // Asked at run time: several checkouts share one target folder, and a script that was built in another one would read that one.
+    let root = Path::new(&std::env::var("CARGO_MANIFEST_DIR").unwrap_or_default()).join("../../catalog");
     println!("cargo::rerun-if-changed={}", root.display());
     let mut files = Vec::new();
     for group in ["platform", "commons", "modules"] {
