@@ -49,7 +49,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut files = Vec::new();
     collect(Path::new(folder), Path::new(folder), &mut files)?;
     let chart = Chart::load(files)?;
-    let mut options = RenderOptions::new(Release::new(name, namespace)).with_values(values);
+    let mut options = RenderOptions::new(Release::new(name, namespace)).with_values(values.try_into()?);
     if let Some(random) = random {
         options = options.with_random(random);
     }

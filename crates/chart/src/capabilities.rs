@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use crate::coalesce;
+use crate::error::ChartError;
 use crate::functions::semver::Version;
 use crate::template::fault::Fault;
 use crate::template::object::{Field, Method, MethodRun, Struct, no_methods};
@@ -101,6 +102,36 @@ impl Capabilities {
     pub fn with_kube_version(mut self, version: impl Into<String>) -> Self {
         self.kube_version = version.into();
         self
+    }
+
+    /// The same with the version that a person gives, such as `1.30`, read as Helm reads it.
+    ///
+    /// # Errors
+    ///
+    /// [`ChartError::KubernetesVersion`] where it is no version.
+    pub fn try_kube_version(self, version: &str) -> Result<Self, ChartError> {
+        let failed = |reason: String| ChartError::KubernetesVersion {
+            version: version.to_owned(),
+            reason,
+        };
+        let text = version.trim_start();
+        let text = text.strip_prefix('v').unwrap_or(text);
+        let end = text
+            .find(|character: char| !(character.is_ascii_digit() || character == '.'))
+            .unwrap_or(text.len());
+        // What follows the numbers, such as a vendor's mark, is passed over.
+        let numbers = text[..end].trim_end_matches('.');
+        let parts: Vec<&str> = numbers.split('.').take_while(|part| !part.is_empty()).collect();
+        if parts.is_empty() {
+            return Err(failed(format!("could not parse {version:?} as version")));
+        }
+        if parts.len() < 2 {
+            return Err(failed(format!("illegal version string {version:?}")));
+        }
+        let numbers: Result<Vec<u64>, _> = parts.iter().map(|part| part.parse::<u64>()).collect();
+        let numbers = numbers.map_err(|_| failed(format!("illegal version string {version:?}")))?;
+        let numbers: Vec<String> = numbers.iter().map(u64::to_string).collect();
+        Ok(self.with_kube_version(format!("v{}", numbers.join("."))))
     }
 
     /// The same with more API versions.

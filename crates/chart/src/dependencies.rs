@@ -48,6 +48,8 @@ fn enable<'c>(chart: &mut Instance<'c>, values: &Map, path: &str) -> Result<(), 
         wanted.enabled = true;
     }
     chart.dependencies = present;
+    // Helm joins them to the chart anew, under its new name.
+    chart.origin.clone_from(&chart.metadata.name);
     let merged = coalesce_values(chart, values, false)?;
     by_tags(&mut chart.metadata.dependencies, &merged);
     by_conditions(&mut chart.metadata.dependencies, &merged, path);

@@ -36,10 +36,53 @@ pub enum ChartError {
         /// Why, in Helm's words.
         reason: String,
     },
+    /// An assignment such as those of `--set` cannot be read.
+    #[error("{reason}")]
+    Assignment {
+        /// Why, in Helm's words.
+        reason: String,
+    },
     /// The values break `values.schema.json`.
     #[error("values don't meet the specifications of the schema(s) in the following chart(s):\n{reason}")]
     Schema {
         /// The violations, by chart.
+        reason: String,
+    },
+    /// What was given as the version of Kubernetes is none.
+    #[error("invalid kube version '{version}': {reason}")]
+    KubernetesVersion {
+        /// What was given.
+        version: String,
+        /// Why, in Helm's words.
+        reason: String,
+    },
+    /// The name of the release breaks a rule.
+    #[error("release name {name:?}: {reason}")]
+    ReleaseName {
+        /// The name.
+        name: String,
+        /// Why, in Helm's words.
+        reason: String,
+    },
+    /// A pattern of `--show-only` fits no template.
+    #[error("could not find template {pattern} in chart")]
+    NoSuchTemplate {
+        /// The pattern.
+        pattern: String,
+    },
+    /// Dependencies that `Chart.yaml` names are not below `charts/`.
+    #[error(
+        "an error occurred while checking for chart dependencies. You may need to run `helm dependency build` to fetch \
+         missing dependencies: found in Chart.yaml, but missing in charts/ directory: {}", names.join(", ")
+    )]
+    MissingDependencies {
+        /// Their names.
+        names: Vec<String>,
+    },
+    /// A program behind the rendering refused it, or gave back what is no YAML.
+    #[error("error while running post render on files: {reason}")]
+    PostRender {
+        /// Why.
         reason: String,
     },
     /// The chart wants another Kubernetes version.
@@ -125,8 +168,14 @@ impl ChartError {
             Self::File { .. } => "chart::file",
             Self::Metadata { .. } => "chart::metadata",
             Self::Values { .. } => "chart::values",
+            Self::Assignment { .. } => "chart::assignment",
             Self::Schema { .. } => "chart::schema",
             Self::Kubernetes { .. } => "chart::kubernetes-version",
+            Self::KubernetesVersion { .. } => "chart::not-a-kubernetes-version",
+            Self::ReleaseName { .. } => "chart::release-name",
+            Self::NoSuchTemplate { .. } => "chart::no-such-template",
+            Self::MissingDependencies { .. } => "chart::missing-dependencies",
+            Self::PostRender { .. } => "chart::post-render",
             Self::Parse { .. } => "chart::template-syntax",
             Self::Template { .. } => "chart::template",
             Self::Refusal { .. } => "chart::refused-by-chart",

@@ -1,19 +1,26 @@
 //! `.helmignore`.
 
+use crate::error::ChartError;
 use crate::glob::file_match;
 
-/// Patterns of files that belong to the folder but not to the chart.
-pub(crate) struct Rules {
+/// The patterns of a `.helmignore`: files that lie in a chart's folder but do not belong to the chart.
+///
+/// [`Chart::load`](crate::Chart::load) obeys them by itself. A caller that reads a folder uses them to leave out files that
+/// are large, or that it may not read.
+#[derive(Debug)]
+pub struct IgnoreRules {
     patterns: Vec<Pattern>,
 }
 
+#[derive(Debug)]
 struct Pattern {
     text: String,
     negated: bool,
     folders_only: bool,
 }
 
-impl Default for Rules {
+impl Default for IgnoreRules {
+    /// What is left out even without a `.helmignore`.
     fn default() -> Self {
         Self {
             patterns: vec![Pattern {
@@ -25,8 +32,21 @@ impl Default for Rules {
     }
 }
 
-impl Rules {
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+impl IgnoreRules {
+    /// Reads the text of a `.helmignore`.
+    ///
+    /// # Errors
+    ///
+    /// [`ChartError::File`] where a pattern cannot be read.
+    pub fn read(text: &[u8]) -> Result<Self, ChartError> {
+        Self::parse(&String::from_utf8_lossy(text)).map_err(|reason| ChartError::File {
+            chart: ".".to_owned(),
+            file: ".helmignore".to_owned(),
+            reason,
+        })
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
         let mut patterns = Vec::new();
         for line in text.trim_start_matches('\u{feff}').lines() {
             let rule = line.trim();
@@ -52,8 +72,8 @@ impl Rules {
         Ok(rules)
     }
 
-    /// Whether a file, or a folder that it lies in, is to be left out.
-    pub(crate) fn ignores(&self, path: &str) -> bool {
+    /// Whether a file is to be left out, or a folder that it lies in; the path is relative to the chart's folder.
+    pub fn ignores(&self, path: &str) -> bool {
         let folders = path.match_indices('/').map(|(at, _)| &path[..at]);
         folders.into_iter().any(|folder| self.ignores_entry(folder, true)) || self.ignores_entry(path, false)
     }

@@ -9,6 +9,9 @@ use crate::yaml;
 #[derive(Clone)]
 pub(crate) struct Instance<'c> {
     pub(crate) metadata: Metadata,
+    /// The name in its own `Chart.yaml`, which an alias replaces in `metadata`. Helm names the paths of the charts below it
+    /// after this one.
+    pub(crate) origin: String,
     /// The chart's default values; copied before anything is merged into them.
     pub(crate) values: Map,
     pub(crate) schema: Option<&'c [u8]>,
@@ -28,6 +31,7 @@ impl<'c> Instance<'c> {
         );
         Self {
             metadata: chart.metadata.clone(),
+            origin: chart.metadata.name.clone(),
             values,
             schema: chart.schema.as_deref(),
             templates: &chart.templates,

@@ -19,6 +19,7 @@
 //! ```
 
 mod archive;
+mod assign;
 mod capabilities;
 mod coalesce;
 mod dependencies;
@@ -31,38 +32,34 @@ mod hooks;
 mod ignore;
 mod images;
 mod instance;
+mod json;
 mod kinds;
+mod lint;
 mod load;
 mod manifest;
 mod metadata;
 mod random;
 mod render;
+mod rendered;
 mod schema;
+mod show_only;
 mod template;
+mod values;
 mod yaml;
 
 pub use capabilities::Capabilities;
 pub use error::ChartError;
 pub use hooks::{Hook, HookEvent};
+pub use ignore::IgnoreRules;
 pub use images::images_of;
-pub use load::Chart;
+pub use lint::{Finding, Severity, lint};
+pub use load::{Chart, unpack};
 pub use metadata::{Dependency, Maintainer, Metadata};
 pub use random::{Randomness, Seeded};
-pub use render::{Crd, Lookup, Release, RenderOptions, Rendered, RenderedObject, effective_values, render};
-
-/// Reads a values file as Helm does.
-///
-/// # Errors
-///
-/// [`ChartError::File`] where the text is no YAML, or no table.
-pub fn read_values(text: &[u8]) -> Result<serde_json::Value, ChartError> {
-    let values = load::read_values(text).map_err(|reason| ChartError::File {
-        chart: ".".to_owned(),
-        file: "values".to_owned(),
-        reason,
-    })?;
-    Ok(yaml::to_json(&yaml::Yaml::Map(values)))
-}
+pub use render::{Lookup, Release, RenderOptions, effective_values, render};
+pub use rendered::{Crd, Parts, Rendered, RenderedObject};
+pub use show_only::show_only;
+pub use values::Values;
 
 /// The names of all functions that templates can call, sorted.
 pub fn function_names() -> Vec<&'static str> {

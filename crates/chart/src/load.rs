@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::archive;
 use crate::error::ChartError;
-use crate::ignore::Rules;
+use crate::ignore::IgnoreRules;
 use crate::metadata::Metadata;
 use crate::yaml::{self, Yaml};
 
@@ -42,10 +42,19 @@ impl Chart {
     ///
     /// A file is too large or has an unsafe path, `Chart.yaml` is missing or wrong, a YAML file cannot be read.
     pub fn load(files: impl IntoIterator<Item = (String, Vec<u8>)>) -> Result<Self, ChartError> {
+        let files: Vec<(String, Vec<u8>)> = files.into_iter().collect();
+        let rules = match files.iter().find(|(name, _)| name == ".helmignore") {
+            Some((_, text)) => IgnoreRules::read(text)?,
+            None => IgnoreRules::default(),
+        };
         let mut kept = Vec::new();
         let mut total = 0;
         for (name, data) in files {
             let name = archive::safe_path(&name)?;
+            // What is left out may be of any size.
+            if rules.ignores(&name) {
+                continue;
+            }
             total += data.len();
             if data.len() > MAX_FILE {
                 return Err(ChartError::Archive {
@@ -62,17 +71,6 @@ impl Chart {
                 data: archive::without_mark(data),
             });
         }
-        let rules = match kept.iter().find(|file| file.name == ".helmignore") {
-            Some(file) => {
-                Rules::parse(&String::from_utf8_lossy(&file.data)).map_err(|reason| ChartError::File {
-                    chart: ".".to_owned(),
-                    file: ".helmignore".to_owned(),
-                    reason,
-                })?
-            }
-            None => Rules::default(),
-        };
-        kept.retain(|file| !rules.ignores(&file.name));
         kept.sort_by(|left, right| left.name.cmp(&right.name));
         Self::from_files(kept, "", 0)
     }
@@ -104,6 +102,27 @@ impl Chart {
     /// The charts inside this one, enabled or not.
     pub fn dependencies(&self) -> &[Chart] {
         &self.dependencies
+    }
+
+    /// The dependencies that `Chart.yaml` names are there. Rendering does without this check, as Helm's engine does; its
+    /// commands make it first.
+    ///
+    /// # Errors
+    ///
+    /// [`ChartError::MissingDependencies`]
+    pub fn check_dependencies(&self) -> Result<(), ChartError> {
+        let there = |name: &str| self.dependencies.iter().any(|chart| chart.name() == name);
+        let names: Vec<String> = self
+            .metadata
+            .dependencies
+            .iter()
+            .filter(|dependency| !there(&dependency.name))
+            .map(|dependency| dependency.name.clone())
+            .collect();
+        if names.is_empty() {
+            return Ok(());
+        }
+        Err(ChartError::MissingDependencies { names })
     }
 
     /// The chart's default values, as JSON.
@@ -263,6 +282,16 @@ impl Chart {
     }
 }
 
+/// The files of a chart's archive, named by their paths below the chart's folder; what [`Chart::load`] takes.
+///
+/// # Errors
+///
+/// As [`Chart::from_tgz`], as far as the archive itself is concerned.
+pub fn unpack(bytes: &[u8]) -> Result<Vec<(String, Vec<u8>)>, ChartError> {
+    let files = archive::unpack(bytes)?;
+    Ok(files.into_iter().map(|file| (file.name, file.data)).collect())
+}
+
 /// Nothing was read: neither `Chart.yaml` nor `requirements.yaml`.
 fn described_missing(metadata: &Metadata) -> bool {
     metadata.api_version.is_empty() && metadata.name.is_empty()
@@ -270,6 +299,13 @@ fn described_missing(metadata: &Metadata) -> bool {
 
 /// Reads a values file; the error is in Helm's words.
 pub(crate) fn read_values(text: &[u8]) -> Result<BTreeMap<String, Yaml>, String> {
+    // Helm has this limit for the files of a chart only; a user's file of that size would take gigabytes of memory.
+    if text.len() > MAX_FILE {
+        return Err(format!(
+            "the values have {} bytes, and any file of a chart may have {MAX_FILE}",
+            text.len()
+        ));
+    }
     match yaml::read(text) {
         Ok(Yaml::Map(entries)) => Ok(entries),
         Ok(Yaml::Null) => Ok(BTreeMap::new()),

@@ -427,9 +427,15 @@ fn mismatch(found: &Yaml, wanted: &str) -> String {
 }
 
 fn text(value: &Yaml, field: &str) -> Result<String, String> {
+    // Go names the innermost struct and the whole path.
+    let outer = match field.split_once('.') {
+        Some(("dependencies", _)) => "Dependency",
+        Some(("maintainers", _)) => "Maintainer",
+        _ => "Metadata",
+    };
     value
         .as_text()
-        .ok_or_else(|| mismatch(value, &format!("Go struct field Metadata.{field} of type string")))
+        .ok_or_else(|| mismatch(value, &format!("Go struct field {outer}.{field} of type string")))
 }
 
 fn list<'y>(value: &'y Yaml, field: &str) -> Result<&'y [Yaml], String> {
@@ -438,8 +444,17 @@ fn list<'y>(value: &'y Yaml, field: &str) -> Result<&'y [Yaml], String> {
         Yaml::Null => Ok(&[]),
         other => Err(mismatch(
             other,
-            &format!("Go struct field Metadata.{field} of a list type"),
+            &format!("Go struct field Metadata.{field} of type {}", list_type(field)),
         )),
+    }
+}
+
+/// Go's name for the type of a list.
+fn list_type(field: &str) -> &'static str {
+    match field {
+        "dependencies" => "[]*chart.Dependency",
+        "maintainers" => "[]*chart.Maintainer",
+        _ => "[]string",
     }
 }
 
@@ -451,10 +466,14 @@ fn maintainer(value: &Yaml) -> Result<Maintainer, String> {
     if *value == Yaml::Null {
         return Err("validation: maintainers must not contain empty or null nodes".to_owned());
     }
+    if !matches!(value, Yaml::Map(_)) {
+        let wanted = "Go struct field Metadata.maintainers of type chart.Maintainer";
+        return Err(mismatch(value, wanted));
+    }
     let get = |key: &str| {
-        value
-            .get(key)
-            .map_or(Ok(String::new()), |value| text(value, "maintainers"))
+        value.get(key).map_or(Ok(String::new()), |value| {
+            text(value, &format!("maintainers.{key}"))
+        })
     };
     Ok(Maintainer {
         name: sanitized(&get("name")?),
@@ -467,10 +486,14 @@ fn dependency(value: &Yaml) -> Result<Dependency, String> {
     if *value == Yaml::Null {
         return Err("validation: dependencies must not contain empty or null nodes".to_owned());
     }
+    if !matches!(value, Yaml::Map(_)) {
+        let wanted = "Go struct field Metadata.dependencies of type chart.Dependency";
+        return Err(mismatch(value, wanted));
+    }
     let get = |key: &str| {
-        value
-            .get(key)
-            .map_or(Ok(String::new()), |value| text(value, "dependencies"))
+        value.get(key).map_or(Ok(String::new()), |value| {
+            text(value, &format!("dependencies.{key}"))
+        })
     };
     let import = |item: &Yaml| match item {
         Yaml::Map(_) => {

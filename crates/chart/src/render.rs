@@ -1,7 +1,6 @@
 //! Renders a chart.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::fmt::Write as _;
+use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -14,16 +13,16 @@ use crate::error::ChartError;
 use crate::faults;
 use crate::functions;
 use crate::functions::semver::is_compatible;
-use crate::hooks::Hook;
-use crate::images::images_of;
 use crate::instance::Instance;
 use crate::load::Chart;
 use crate::manifest;
 use crate::random::Randomness;
+use crate::rendered::{Crd, Rendered};
 use crate::schema;
 use crate::template::exec::{Engine, Set, remove_no_value};
 use crate::template::parser;
 use crate::template::value::{Entries, Map, MapKind, Value};
+use crate::values::Values;
 use crate::yaml::{self, Yaml};
 
 /// How much stack a rendering may use; templates may include one another a thousand times deep.
@@ -58,6 +57,35 @@ impl Release {
             revision: 1,
         }
     }
+
+    /// Helm's rule for names, which objects are mostly named after.
+    ///
+    /// # Errors
+    ///
+    /// [`ChartError::ReleaseName`]
+    pub fn check_name(&self) -> Result<(), ChartError> {
+        const RULE: &str = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
+        let end =
+            |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+        let part = |part: &str| {
+            end(part.bytes().next())
+                && end(part.bytes().next_back())
+                && part
+                    .bytes()
+                    .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+        };
+        let reason = if self.name.is_empty() {
+            "no name provided".to_owned()
+        } else if self.name.len() > 53 || !self.name.split('.').all(part) {
+            format!("invalid release name, must match regex {RULE} and the length must not be longer than 53")
+        } else {
+            return Ok(());
+        };
+        Err(ChartError::ReleaseName {
+            name: self.name.clone(),
+            reason,
+        })
+    }
 }
 
 /// What a rendering depends on besides the chart.
@@ -65,8 +93,8 @@ impl Release {
 pub struct RenderOptions {
     /// `.Release`.
     pub release: Release,
-    /// The user's values, merged over the chart's. Numbers are read as from a values file.
-    pub values: Json,
+    /// The user's values, merged over the chart's.
+    pub values: Values,
     /// `.Capabilities`.
     pub capabilities: Capabilities,
     /// The snapshot behind `lookup`; without one every lookup finds nothing.
@@ -84,7 +112,7 @@ impl RenderOptions {
     pub fn new(release: Release) -> Self {
         Self {
             release,
-            values: Json::Object(serde_json::Map::new()),
+            values: Values::new(),
             capabilities: Capabilities::default(),
             lookup: None,
             random: None,
@@ -95,7 +123,7 @@ impl RenderOptions {
 
     /// The same with the user's values.
     #[must_use]
-    pub fn with_values(mut self, values: Json) -> Self {
+    pub fn with_values(mut self, values: Values) -> Self {
         self.values = values;
         self
     }
@@ -119,71 +147,6 @@ impl RenderOptions {
     pub fn with_random(mut self, random: Arc<dyn Randomness>) -> Self {
         self.random = Some(random);
         self
-    }
-}
-
-/// What a chart turned into.
-#[derive(Clone, Debug)]
-pub struct Rendered {
-    /// The objects in Helm's install order, then the hooks in theirs.
-    pub objects: Vec<RenderedObject>,
-    /// `NOTES.txt`, where there is one.
-    pub notes: Option<String>,
-    /// The files of `crds/`, the chart's own and those of its subcharts.
-    pub crds: Vec<Crd>,
-    manifest: String,
-}
-
-/// One rendered object.
-#[derive(Clone, Debug)]
-pub struct RenderedObject {
-    /// The template that wrote it, such as `chart/templates/service.yaml`.
-    pub source: String,
-    /// The object.
-    pub value: Json,
-    /// Its text as the template wrote it.
-    pub text: String,
-    /// What its hook annotations say, if it is a hook.
-    pub hook: Option<Hook>,
-}
-
-/// A file of custom resource definitions.
-#[derive(Clone, Debug)]
-pub struct Crd {
-    /// Its path, such as `chart/crds/gateway.yaml`.
-    pub source: String,
-    /// Its text.
-    pub text: String,
-    /// The objects in it.
-    pub objects: Vec<Json>,
-}
-
-impl Rendered {
-    /// What `helm template` prints.
-    pub fn manifest(&self) -> &str {
-        &self.manifest
-    }
-
-    /// What `helm template --include-crds` prints.
-    pub fn manifest_with_crds(&self) -> String {
-        let mut out = String::new();
-        for crd in &self.crds {
-            let _ = write!(out, "---\n# Source: {}\n{}\n", crd.source, crd.text);
-        }
-        if self.manifest != "\n" {
-            out.push_str(&self.manifest);
-        }
-        out
-    }
-
-    /// The image references in all objects and hooks, sorted.
-    pub fn images(&self) -> Vec<String> {
-        let all: BTreeSet<String> = self
-            .objects
-            .iter()
-            .flat_map(|object| images_of(&object.value))
-            .collect();
-        all.into_iter().collect()
     }
 }
 
@@ -213,7 +176,9 @@ pub fn effective_values(chart: &Chart, options: &RenderOptions) -> Result<Json, 
     })
 }
 
-fn on_large_stack<T: Send>(work: impl FnOnce() -> Result<T, ChartError> + Send) -> Result<T, ChartError> {
+pub(crate) fn on_large_stack<T: Send>(
+    work: impl FnOnce() -> Result<T, ChartError> + Send,
+) -> Result<T, ChartError> {
     std::thread::scope(|scope| {
         let internal = |reason: String| ChartError::Internal { reason };
         let thread = std::thread::Builder::new()
@@ -236,16 +201,7 @@ fn on_large_stack<T: Send>(work: impl FnOnce() -> Result<T, ChartError> + Send) 
 
 fn prepare<'c>(chart: &'c Chart, options: &RenderOptions) -> Result<(Instance<'c>, Map), ChartError> {
     let mut instance = Instance::new(chart);
-    let user = match yaml::from_json(&options.values) {
-        Value::Map(values) => values,
-        Value::Nil => Map::new(Entries::new()),
-        _ => {
-            return Err(ChartError::Values {
-                chart: chart.name().to_owned(),
-                reason: "the user's values are no table".to_owned(),
-            });
-        }
-    };
+    let user = Map::new(options.values.entries());
     dependencies::process(&mut instance, &user)?;
     let values = coalesce_values(&instance, &user, false)?;
     if !options.skip_schema {
@@ -276,7 +232,7 @@ fn render_here(chart: &Chart, options: &RenderOptions) -> Result<Rendered, Chart
             found: options.capabilities.kube_version.clone(),
         });
     }
-    let mut files = run(&instance, &values, options)?;
+    let mut files = run(&instance, &values, options, false)?;
     let notes_path = format!("{}/templates/NOTES.txt", instance.name());
     let mut notes: Option<String> = None;
     for (path, text) in files.extract_if(.., |path, _| path.ends_with("NOTES.txt")) {
@@ -291,51 +247,35 @@ fn render_here(chart: &Chart, options: &RenderOptions) -> Result<Rendered, Chart
         }
     }
     let documents = manifest::sort(&files)?;
-    let mut text = String::new();
-    for document in &documents.objects {
-        let _ = write!(text, "---\n# Source: {}\n{}\n", document.source, document.text);
-    }
-    let mut manifest = format!("{}\n", text.trim());
-    for document in &documents.hooks {
-        let _ = write!(
-            manifest,
-            "---\n# Source: {}\n{}\n",
-            document.source, document.text
-        );
-    }
-    let objects = documents
-        .objects
-        .into_iter()
-        .chain(documents.hooks)
-        .filter(|document| document.value != Yaml::Null)
-        .map(|document| RenderedObject {
-            value: yaml::to_json(&document.value),
-            source: document.source,
-            text: document.text,
-            hook: document.hook,
-        })
-        .collect();
     let mut crds = Vec::new();
-    collect_crds(&instance, instance.name(), &mut crds)?;
-    Ok(Rendered {
-        objects,
-        notes,
-        crds,
-        manifest,
-    })
+    collect_crds(&instance, [instance.name(), instance.name()], &mut crds)?;
+    Ok(Rendered::new(documents, notes, crds))
+}
+
+/// What the templates make where `required` and `fail` stop nothing; none where the values do not come together.
+pub(crate) fn rendered_for_lint(
+    chart: &Chart,
+    options: &RenderOptions,
+) -> Result<Option<BTreeMap<String, String>>, ChartError> {
+    match prepare(chart, options) {
+        Ok((instance, values)) => run(&instance, &values, options, true).map(Some),
+        Err(error @ ChartError::Schema { .. }) => Err(error),
+        Err(_) => Ok(None),
+    }
 }
 
 fn run(
     instance: &Instance<'_>,
     values: &Map,
     options: &RenderOptions,
+    lint: bool,
 ) -> Result<BTreeMap<String, String>, ChartError> {
     let release = &options.release;
     let release: Entries = [
         ("Name", release.name.as_str().into()),
         ("Namespace", release.namespace.as_str().into()),
         ("IsUpgrade", release.is_upgrade.into()),
-        ("IsInstall", (!release.is_upgrade).into()),
+        ("IsInstall", (!release.is_upgrade && !lint).into()),
         ("Revision", Value::int(i64::from(release.revision))),
         ("Service", "Helm".into()),
     ]
@@ -349,7 +289,7 @@ fn run(
     let mut renderables = Vec::new();
     scope_of(
         instance,
-        instance.name(),
+        [instance.name(), instance.name()],
         &values.retyped(MapKind::Values),
         &shared,
         true,
@@ -372,7 +312,8 @@ fn run(
         }
     }
     let set = Rc::new(set);
-    let engine = Engine::new(options.lookup.as_deref(), options.random.as_deref());
+    let mut engine = Engine::new(options.lookup.as_deref(), options.random.as_deref());
+    engine.lint = lint;
     let mut files = BTreeMap::new();
     for renderable in &renderables {
         if functions::base_path(&renderable.path).starts_with('_') {
@@ -388,7 +329,11 @@ fn run(
             .scope
             .insert("Template", Value::Map(Map::typed(template, MapKind::Values)));
         let bytes = engine
-            .execute(&set, &renderable.path, Value::Map(renderable.scope.clone()))
+            .execute(
+                &set,
+                &renderable.path,
+                Value::Map(renderable.scope.retyped(MapKind::Values)),
+            )
             .map_err(|fault| faults::run_error(&renderable.path, &fault, &set))?;
         let text = String::from_utf8(remove_no_value(bytes))
             .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
@@ -402,10 +347,11 @@ struct Shared {
     capabilities: Value,
 }
 
-/// What the templates of a chart see, and the templates of it and its subcharts.
+/// What the templates of a chart see, and the templates of it and its subcharts. The paths are that of the chart and that
+/// under which its subcharts have theirs.
 fn scope_of<'c>(
     instance: &Instance<'c>,
-    path: &str,
+    [path, below]: [&str; 2],
     values: &Map,
     shared: &Shared,
     root: bool,
@@ -428,10 +374,11 @@ fn scope_of<'c>(
     for dependency in &instance.dependencies {
         let name = dependency.name();
         let inner = table_at(values, name).unwrap_or_else(|| Map::new(Entries::new()));
-        let inner_path = format!("{path}/charts/{name}");
+        let inner_path = format!("{below}/charts/{name}");
+        let inner_below = format!("{below}/charts/{}", dependency.origin);
         let inner_scope = scope_of(
             dependency,
-            &inner_path,
+            [&inner_path, &inner_below],
             &inner.retyped(MapKind::Values),
             shared,
             false,
@@ -454,7 +401,11 @@ fn scope_of<'c>(
     scope
 }
 
-fn collect_crds(instance: &Instance<'_>, path: &str, crds: &mut Vec<Crd>) -> Result<(), ChartError> {
+fn collect_crds(
+    instance: &Instance<'_>,
+    [path, below]: [&str; 2],
+    crds: &mut Vec<Crd>,
+) -> Result<(), ChartError> {
     for file in instance.files {
         let extension = file
             .name
@@ -482,7 +433,9 @@ fn collect_crds(instance: &Instance<'_>, path: &str, crds: &mut Vec<Crd>) -> Res
         });
     }
     for dependency in &instance.dependencies {
-        collect_crds(dependency, &format!("{path}/charts/{}", dependency.name()), crds)?;
+        let inner_path = format!("{below}/charts/{}", dependency.name());
+        let inner_below = format!("{below}/charts/{}", dependency.origin);
+        collect_crds(dependency, [&inner_path, &inner_below], crds)?;
     }
     Ok(())
 }

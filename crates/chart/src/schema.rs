@@ -36,7 +36,8 @@ fn collect(chart: &Instance<'_>, values: &Map, reason: &mut String) {
     }
 }
 
-fn check(schema: &[u8], values: &Map) -> Result<(), String> {
+/// Checks one table of values against one schema.
+pub(crate) fn check(schema: &[u8], values: &Map) -> Result<(), String> {
     let schema: serde_json::Value = serde_json::from_slice(schema).map_err(|error| error.to_string())?;
     let values = serialize::to_yaml(&Value::Map(values.clone())).map(|values| yaml::to_json(&values))?;
     let validator = jsonschema::validator_for(&schema).map_err(|error| error.to_string())?;

@@ -31,7 +31,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     builtin("html", &[Ty::Any], true, |_, args| Ok(html(&joined(args)).into())),
     builtin("js", &[Ty::Any], true, |_, args| Ok(js(&joined(args)).into())),
     builtin("urlquery", &[Ty::Any], true, |_, args| {
-        Ok(super::urls::query_escape(&joined(args)).into())
+        Ok(super::urls::query_escape(&format::sprint(args)).into())
     }),
     builtin("index", &[Ty::Reflect, Ty::Reflect], true, |_, args| index(args)),
     builtin("slice", &[Ty::Reflect, Ty::Reflect], true, |_, args| slice(args)),

@@ -84,8 +84,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
     variadic("mustMergeOverwrite", &[Ty::Map, Ty::Map], |_, args| {
         merge_all(args, true)
     }),
-    fixed("deepCopy", &[Ty::Any], |_, args| deep_copy(any(args, 0), 0)),
-    fixed("mustDeepCopy", &[Ty::Any], |_, args| deep_copy(any(args, 0), 0)),
+    fixed("deepCopy", &[Ty::Any], |_, args| deep_copied(any(args, 0))),
+    fixed("mustDeepCopy", &[Ty::Any], |_, args| deep_copied(any(args, 0))),
     variadic("dig", &[Ty::Any], dig),
 ];
 
@@ -102,7 +102,14 @@ fn merge_all(args: &[Value], overwrite: bool) -> Result<Value, Fault> {
 }
 
 /// A copy that shares no map with the original.
-pub(super) fn deep_copy(value: &Value, depth: usize) -> Result<Value, Fault> {
+pub(super) fn deep_copied(value: &Value) -> Result<Value, Fault> {
+    if value.is_nil() {
+        return Err("reflect: call of reflect.Value.Type on zero Value".into());
+    }
+    deep_copy(value, 0)
+}
+
+fn deep_copy(value: &Value, depth: usize) -> Result<Value, Fault> {
     if depth > 1000 {
         return Err("the value is nested more than 1000 levels deep".into());
     }

@@ -19,14 +19,22 @@ pub(super) const FUNCTIONS: &[Function] = &[
             .tpl(call.set, &text(args, 0), any(args, 1).clone())
             .map(Value::string_from_bytes)
     }),
-    fixed("required", &[Ty::Str, Ty::Any], |_, args| {
+    fixed("required", &[Ty::Str, Ty::Any], |call, args| {
         let value = any(args, 1);
         if value.is_nil() || value.string_bytes().is_some_and(<[u8]>::is_empty) {
+            if call.engine.lint {
+                return Ok("".into());
+            }
             return Err(Fault::warning(text(args, 0)));
         }
         Ok(value.clone())
     }),
-    fixed("fail", &[Ty::Str], |_, args| Err(Fault::warning(text(args, 0)))),
+    fixed("fail", &[Ty::Str], |call, args| {
+        if call.engine.lint {
+            return Ok("".into());
+        }
+        Err(Fault::warning(text(args, 0)))
+    }),
     fixed("lookup", &[Ty::Str, Ty::Str, Ty::Str, Ty::Str], lookup),
     // Names are never resolved: Helm answers the same unless it is asked for DNS.
     fixed("getHostByName", &[Ty::Str], |_, _| Ok("".into())),

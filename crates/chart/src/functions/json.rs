@@ -2,10 +2,10 @@
 
 use super::arguments::{any, text};
 use super::serialize::{JsonStyle, to_json};
+use crate::json;
 use crate::template::fault::Fault;
 use crate::template::signature::{Function, Ty, fixed};
 use crate::template::value::{Entries, Value};
-use crate::yaml;
 
 const PLAIN: JsonStyle = JsonStyle {
     html: true,
@@ -40,18 +40,22 @@ pub(super) const FUNCTIONS: &[Function] = &[
         must(to_json(any(args, 0), RAW))
     }),
     fixed("fromJson", &[Ty::Str], |_, args| {
-        Ok(match parse(&text(args, 0)) {
+        Ok(match json::read(&text(args, 0)) {
             Ok(value @ Value::Map(_)) => value,
             Ok(Value::Nil) => Value::map(Entries::new()),
             Ok(other) => error_map(&format!(
                 "json: cannot unmarshal {} into Go value of type map[string]interface {{}}",
                 json_type(&other)
             )),
+            // Go looks at what a table could be made of before it looks at how large a number is.
+            Err(error) if error.starts_with(json::TOO_LARGE) && is_number(&text(args, 0)) => {
+                error_map("json: cannot unmarshal number into Go value of type map[string]interface {}")
+            }
             Err(error) => error_map(&error),
         })
     }),
     fixed("fromJsonArray", &[Ty::Str], |_, args| {
-        Ok(match parse(&text(args, 0)) {
+        Ok(match json::read(&text(args, 0)) {
             Ok(value @ Value::List(_)) => value,
             Ok(Value::Nil) => Value::list(Vec::new()),
             Ok(other) => Value::list(vec![
@@ -65,7 +69,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         })
     }),
     fixed("mustFromJson", &[Ty::Str], |_, args| {
-        parse(&text(args, 0)).map_err(Fault::new)
+        json::read(&text(args, 0)).map_err(Fault::new)
     }),
 ];
 
@@ -89,25 +93,7 @@ pub(super) fn json_type(value: &Value) -> &'static str {
     }
 }
 
-fn parse(text: &str) -> Result<Value, String> {
-    match serde_json::from_str::<serde_json::Value>(text) {
-        Ok(json) => Ok(yaml::from_json(&json)),
-        Err(error) if error.is_eof() => Err("unexpected end of JSON input".to_owned()),
-        Err(error) => Err(describe(text, &error)),
-    }
-}
-
-/// The error in Go's words, for the one kind of error that people meet.
-fn describe(text: &str, error: &serde_json::Error) -> String {
-    let line = text
-        .lines()
-        .nth(error.line().saturating_sub(1))
-        .unwrap_or_default();
-    let found = line.chars().nth(error.column().saturating_sub(1));
-    match found {
-        Some(character) if error.column() == 1 && error.line() == 1 => {
-            format!("invalid character '{character}' looking for beginning of value")
-        }
-        _ => error.to_string(),
-    }
+fn is_number(text: &str) -> bool {
+    text.trim_start()
+        .starts_with(|first: char| first == '-' || first.is_ascii_digit())
 }

@@ -178,6 +178,13 @@ fn chunk(_: &Call<'_, '_>, args: &[Value]) -> Result<Value, Fault> {
     let size = int(args, 0);
     let items = elements(any(args, 1), "Cannot chunk type")?;
     let Some(size) = usize::try_from(size).ok().filter(|size| *size > 0) else {
+        // Go counts the chunks first: a negative size that is at least as large as the list, but for one, makes none.
+        let none = size < 0
+            && items.len() > 1
+            && u64::try_from(items.len() - 1).is_ok_and(|rest| rest <= size.unsigned_abs());
+        if none {
+            return Ok(Value::List(List::typed(Vec::new(), ListKind::Lists)));
+        }
         return Err("runtime error: makeslice: len out of range".into());
     };
     let chunks: Vec<Value> = items

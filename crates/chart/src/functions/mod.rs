@@ -22,6 +22,7 @@ mod merge;
 pub(crate) mod numbers;
 mod passwords;
 mod paths;
+mod pattern;
 mod random;
 mod reflection;
 mod regex;

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use regex::{Captures, Regex};
 
 use super::arguments::{int, text};
+use super::pattern;
 use crate::template::exec::Call;
 use crate::template::fault::Fault;
 use crate::template::signature::{Function, Ty, fixed};
@@ -85,10 +86,12 @@ fn compile(pattern: &str) -> Result<Regex, String> {
     if let Some(regex) = KNOWN.with_borrow(|known| known.get(pattern).cloned()) {
         return Ok(regex);
     }
-    let regex = regex::RegexBuilder::new(&translate(pattern))
+    let failed = |reason: String| format!("error parsing regexp: {reason}");
+    let translated = pattern::translate(pattern).map_err(failed)?;
+    let regex = regex::RegexBuilder::new(&translated)
         .size_limit(4 << 20)
         .build()
-        .map_err(|error| format!("error parsing regexp: {}", reason(&error, pattern)))?;
+        .map_err(|error| failed(pattern::reason(&error, pattern)))?;
     KNOWN.with_borrow_mut(|known| {
         if known.len() > 256 {
             known.clear();
@@ -96,109 +99,6 @@ fn compile(pattern: &str) -> Result<Regex, String> {
         known.insert(pattern.to_owned(), regex.clone());
     });
     Ok(regex)
-}
-
-fn reason(error: &regex::Error, pattern: &str) -> String {
-    let text = error.to_string();
-    let last = text
-        .lines()
-        .last()
-        .unwrap_or_default()
-        .trim_start_matches("error: ")
-        .to_owned();
-    match last.as_str() {
-        "unclosed group" => format!("missing closing ): `{pattern}`"),
-        "unopened group" => format!("unexpected ): `{pattern}`"),
-        "unclosed character class" => {
-            let from = pattern.find('[').unwrap_or(0);
-            format!("missing closing ]: `{}`", &pattern[from..])
-        }
-        "repetition operator missing expression" => {
-            let operator: String = pattern.chars().find(|c| "*+?".contains(*c)).into_iter().collect();
-            format!("missing argument to repetition operator: `{operator}`")
-        }
-        _ if last.starts_with("invalid repetition count range") => {
-            let part = pattern.find('{').map_or(pattern, |from| &pattern[from..]);
-            let part = part.find('}').map_or(part, |to| &part[..=to]);
-            format!("invalid repeat count: `{part}`")
-        }
-        _ => format!("{last}: `{pattern}`"),
-    }
-}
-
-/// In Go `\d`, `\w`, `\s` and `\b` know ASCII only, and `\z` and `\Q...\E` exist; `$` without flags is the end of the
-/// text in both.
-fn translate(pattern: &str) -> String {
-    let mut out = String::with_capacity(pattern.len() + 8);
-    let mut class = false;
-    let mut characters = pattern.chars().peekable();
-    while let Some(character) = characters.next() {
-        match character {
-            '\\' => match characters.next() {
-                Some('d') => out.push_str(if class { "0-9" } else { "[0-9]" }),
-                Some('w') => out.push_str(if class { "0-9A-Za-z_" } else { "[0-9A-Za-z_]" }),
-                Some('s') => out.push_str(if class {
-                    "\\t\\n\\x0C\\r "
-                } else {
-                    "[\\t\\n\\x0C\\r ]"
-                }),
-                Some('D') if !class => out.push_str("[^0-9]"),
-                Some('W') if !class => out.push_str("[^0-9A-Za-z_]"),
-                Some('S') if !class => out.push_str("[^\\t\\n\\x0C\\r ]"),
-                Some('b') if !class => out.push_str("(?-u:\\b)"),
-                Some('Q') => {
-                    let mut literal = String::new();
-                    while let Some(next) = characters.next() {
-                        if next == '\\' && characters.peek() == Some(&'E') {
-                            characters.next();
-                            break;
-                        }
-                        literal.push(next);
-                    }
-                    out.push_str(&regex::escape(&literal));
-                }
-                Some(other) => {
-                    out.push('\\');
-                    out.push(other);
-                }
-                None => out.push('\\'),
-            },
-            '[' if class && characters.peek() != Some(&':') => out.push_str("\\["),
-            '[' if class => {
-                // A class such as [:alpha:].
-                out.push('[');
-                for next in characters.by_ref() {
-                    out.push(next);
-                    if next == ']' {
-                        break;
-                    }
-                }
-            }
-            '[' => {
-                class = true;
-                out.push('[');
-                if characters.peek() == Some(&'^') {
-                    characters.next();
-                    out.push('^');
-                }
-                if characters.peek() == Some(&']') {
-                    characters.next();
-                    out.push_str("\\]");
-                }
-            }
-            ']' if class => {
-                class = false;
-                out.push(']');
-            }
-            // The crate knows set operations, which Go does not.
-            '&' | '~' if class => {
-                out.push('\\');
-                out.push(character);
-            }
-            _ => out.push(character),
-        }
-    }
-    out
 }
 
 fn find(_: &Call<'_, '_>, args: &[Value], complain: Complain) -> Result<Value, Fault> {

@@ -13,16 +13,16 @@ pub(super) const FUNCTIONS: &[Function] = &[
 ];
 
 /// Go's `QueryEscape`.
-pub(super) fn query_escape(text: &str) -> String {
+pub(super) fn query_escape(text: &[u8]) -> String {
     escape(text, |byte| {
         byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte)
     })
     .replace("%20", "+")
 }
 
-fn escape(text: &str, keep: impl Fn(u8) -> bool) -> String {
+fn escape(text: &[u8], keep: impl Fn(u8) -> bool) -> String {
     let mut out = String::new();
-    for byte in text.bytes() {
+    for byte in text.iter().copied() {
         if keep(byte) {
             out.push(char::from(byte));
         } else {
@@ -126,6 +126,15 @@ fn parse(whole: &str) -> Result<Url, Fault> {
         if host.starts_with('[') && !host.contains(']') {
             return Err(broken(whole, "missing ']' in host"));
         }
+        let allowed = |character: char| {
+            !character.is_ascii()
+                || character.is_ascii_alphanumeric()
+                || "!$&'()*+,;=:[]<>\"-_.~%".contains(character)
+        };
+        if let Some(found) = host.chars().find(|character| !allowed(*character)) {
+            let found = crate::template::format::quote(&found.to_string());
+            return Err(broken(whole, &format!("invalid character {found} in host name")));
+        }
         url.host = unescape(host, whole)?;
         let port = host
             .rsplit_once(':')
@@ -198,7 +207,7 @@ fn url_join(_: &Call<'_, '_>, args: &[Value]) -> Result<Value, Fault> {
             }
             out.push_str(&host);
         }
-        let path = escape(&path, path_keeps);
+        let path = escape(path.as_bytes(), path_keeps);
         if !path.is_empty() && !path.starts_with('/') && !host.is_empty() {
             out.push('/');
         }
@@ -221,7 +230,7 @@ fn url_join(_: &Call<'_, '_>, args: &[Value]) -> Result<Value, Fault> {
     if !fragment.is_empty() {
         out.push('#');
         let keep = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~$&+,/:;=?@!*'()".contains(&byte);
-        out.push_str(&escape(&fragment, keep));
+        out.push_str(&escape(fragment.as_bytes(), keep));
     }
     Ok(out.into())
 }

@@ -56,6 +56,8 @@ impl Set {
 pub(crate) struct Engine<'e> {
     pub(crate) lookup: Option<&'e dyn Lookup>,
     pub(crate) random: Option<&'e dyn Randomness>,
+    /// `required` and `fail` stop nothing.
+    pub(crate) lint: bool,
     includes: RefCell<HashMap<Arc<str>, u32>>,
     parsed: RefCell<HashMap<String, Rc<Vec<Arc<Tree>>>>>,
     depth: Cell<usize>,
@@ -74,6 +76,7 @@ impl<'e> Engine<'e> {
         Self {
             lookup,
             random,
+            lint: false,
             includes: RefCell::default(),
             parsed: RefCell::default(),
             depth: Cell::new(0),
@@ -367,14 +370,14 @@ impl<'t> State<'t, '_> {
         let mut empty = true;
         let mut pairs: Box<dyn Iterator<Item = (Value, Value)>> = match &over {
             Value::Nil => Box::new(std::iter::empty()),
-            Value::Int(count, _) => {
+            Value::Int(count, kind) => {
                 if branch.pipe.declared.len() > 1 {
                     return self.fail(format!(
                         "can't use {count} to iterate over more than one variable"
                     ));
                 }
-                let count = *count;
-                Box::new((0..count).map(|index| (Value::Nil, Value::int(index))))
+                let (count, kind) = (*count, *kind);
+                Box::new((0..count).map(move |index| (Value::Nil, Value::Int(index, kind))))
             }
             Value::Map(map) => Box::new(
                 map.snapshot()
@@ -391,7 +394,11 @@ impl<'t> State<'t, '_> {
                 )
             }
             other => {
-                let text = format::display(other);
+                // Go has followed the pointer by now.
+                let text = match other {
+                    Value::Object(object) => object.plain_text().unwrap_or_else(|| object.text()),
+                    other => format::display(other),
+                };
                 return self.fail(format!("range can't iterate over {text}"));
             }
         };

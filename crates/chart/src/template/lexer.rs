@@ -443,6 +443,22 @@ impl Lexer<'_> {
     }
 
     fn number(&mut self) -> Step {
+        let mut good = self.scan_number();
+        // A complex number would go on and end in `i`; there are none here, but it is read to where Go reads it.
+        if good && matches!(self.peek(), Some('+' | '-')) {
+            self.scan_number();
+            good = false;
+        }
+        if !good {
+            let text = quote(&self.text[self.start..self.at]);
+            return self.fail(format!("bad number syntax: {text}"));
+        }
+        self.emit(Token::Number);
+        Some(())
+    }
+
+    /// Passes over a number, and tells whether it is one.
+    fn scan_number(&mut self) -> bool {
         self.accept("+-");
         let mut digits = "0123456789_";
         if self.accept("0") {
@@ -462,14 +478,11 @@ impl Lexer<'_> {
             self.accept("+-");
             self.accept_run("0123456789_");
         }
-        let next = self.peek();
-        if next.is_some_and(is_alphanumeric) || matches!(next, Some('+' | '-')) {
+        if self.peek().is_some_and(is_alphanumeric) {
             self.next();
-            let text = quote(&self.text[self.start..self.at]);
-            return self.fail(format!("bad number syntax: {text}"));
+            return false;
         }
-        self.emit(Token::Number);
-        Some(())
+        true
     }
 }
 

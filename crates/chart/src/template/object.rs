@@ -37,6 +37,12 @@ pub(crate) trait Object {
     /// As `%v` prints it.
     fn text(&self) -> String;
 
+    /// As `%v` prints a struct inside of another, where a `String` method of its pointer does not count; nothing for what
+    /// is no struct.
+    fn plain_text(&self) -> Option<String> {
+        None
+    }
+
     /// As `encoding/json` sees it.
     fn json(&self) -> Value;
 
@@ -90,6 +96,21 @@ pub(crate) fn no_methods(_name: &str) -> Option<Method> {
     None
 }
 
+impl Struct {
+    fn fields_text(&self) -> String {
+        let shown = |field: &Field| match &field.value {
+            Value::Object(object) if object.kind_name() == "struct" => object.plain_text(),
+            _ => None,
+        };
+        let fields: Vec<String> = self
+            .fields
+            .iter()
+            .map(|field| shown(field).unwrap_or_else(|| super::format::display(&field.value)))
+            .collect();
+        format!("{{{}}}", fields.join(" "))
+    }
+}
+
 impl Object for Struct {
     fn type_name(&self) -> &str {
         self.type_name
@@ -114,12 +135,14 @@ impl Object for Struct {
         if let Some(text) = &self.text {
             return text.clone();
         }
-        let fields: Vec<String> = self
-            .fields
-            .iter()
-            .map(|field| super::format::display(&field.value))
-            .collect();
-        format!("{}{{{}}}", if self.pointer { "&" } else { "" }, fields.join(" "))
+        format!("{}{}", if self.pointer { "&" } else { "" }, self.fields_text())
+    }
+
+    fn plain_text(&self) -> Option<String> {
+        match &self.text {
+            Some(text) if (self.methods)("String").is_none() => Some(text.clone()),
+            _ => Some(self.fields_text()),
+        }
     }
 
     fn json(&self) -> Value {

@@ -149,7 +149,7 @@ impl Emitter {
     }
 
     fn entry(&mut self, key: &str, item: &Yaml, inner: usize) {
-        let analysis = analyze(key);
+        let analysis = analyze(key, self.pretty);
         if !analysis.multiline && key.len() <= 128 {
             self.text(key, Some(inner), Context::Key);
             self.indicator(":", false, false, false);
@@ -163,7 +163,7 @@ impl Emitter {
     }
 
     fn text(&mut self, text: &str, indent: Option<usize>, context: Context) {
-        let analysis = analyze(text);
+        let analysis = analyze(text, self.pretty);
         let keeps_type = if self.pretty {
             pretty::is_plain_string(text)
         } else {
@@ -386,7 +386,7 @@ fn is_printable(character: char) -> bool {
     matches!(character, '\n' | ' '..='~' | '\u{a0}'..='\u{d7ff}' | '\u{e000}'..='\u{fefe}' | '\u{ff00}'..='\u{fffd}')
 }
 
-fn analyze(text: &str) -> Analysis {
+fn analyze(text: &str, pretty: bool) -> Analysis {
     if text.is_empty() {
         return Analysis {
             multiline: false,
@@ -396,7 +396,7 @@ fn analyze(text: &str) -> Analysis {
         };
     }
     let mut indicators = text.starts_with("---") || text.starts_with("...");
-    let (mut breaks, mut special) = (false, false);
+    let (mut breaks, mut special, mut tab) = (false, false, false);
     let (mut leading, mut trailing_space, mut trailing_break) = (false, false, false);
     let (mut break_space, mut space_break) = (false, false);
     let (mut previous_space, mut previous_break) = (false, false);
@@ -418,7 +418,10 @@ fn analyze(text: &str) -> Analysis {
             '#' if preceded => indicators = true,
             _ => {}
         }
-        if !is_printable(character) {
+        if character == '\t' && pretty {
+            // go-yaml v3 writes tabs in blocks, v2 does not.
+            tab = true;
+        } else if !is_printable(character) {
             special = true;
         }
         if character == ' ' {
@@ -444,8 +447,15 @@ fn analyze(text: &str) -> Analysis {
     let hard = space_break || special;
     Analysis {
         multiline: breaks,
-        plain: !(leading || trailing_space || trailing_break || break_space || hard || breaks || indicators),
-        single: !(break_space || hard),
+        plain: !(leading
+            || trailing_space
+            || trailing_break
+            || break_space
+            || hard
+            || tab
+            || breaks
+            || indicators),
+        single: !(break_space || hard || tab),
         block: !(trailing_space || hard),
     }
 }

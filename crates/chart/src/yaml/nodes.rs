@@ -10,10 +10,16 @@ const MAX_DEPTH: usize = 1000;
 
 /// A node of a document.
 pub(super) enum Node {
-    Scalar { value: String, tag: String, plain: bool },
+    Scalar {
+        value: String,
+        tag: String,
+        plain: bool,
+    },
     Seq(Vec<Rc<Node>>),
     Map(Vec<(Rc<Node>, Rc<Node>)>),
     Alias(Rc<Node>),
+    /// An alias inside of what its anchor marks.
+    Itself(String),
 }
 
 /// Reads the first document; nothing where the text has none.
@@ -147,7 +153,8 @@ impl Parser {
         {
             return match self.anchors.get(&name) {
                 Some(Some(node)) => Ok(Rc::new(Node::Alias(Rc::clone(node)))),
-                Some(None) => self.fail_composing(format!("anchor '{name}' value contains itself")),
+                // The rest of the text may be wrong in itself, which is told first.
+                Some(None) => Ok(Rc::new(Node::Itself(name))),
                 None => self.fail_composing(format!("unknown anchor '{name}' referenced")),
             };
         }

@@ -10,8 +10,25 @@ use super::{Yaml, float_key};
 /// Reads the first document; an empty text is null. The error is in the words of `go-yaml`.
 pub(crate) fn read(text: &[u8]) -> Result<Yaml, String> {
     match first_document(text)? {
-        Some(root) => Decoder::default().decode(&root),
+        Some(root) => {
+            let document = Decoder::default().decode(&root)?;
+            finite(&document)?;
+            Ok(document)
+        }
         None => Ok(Yaml::Null),
+    }
+}
+
+/// What YAML knows and JSON does not is found at the end, as in Helm: by then a later key may have replaced it.
+fn finite(value: &Yaml) -> Result<(), String> {
+    match value {
+        Yaml::Float(number) if !number.is_finite() => {
+            let text = crate::template::float::format_float(*number, 'g', None);
+            Err(format!("json: unsupported value: {text}"))
+        }
+        Yaml::Seq(items) => items.iter().try_for_each(finite),
+        Yaml::Map(entries) => entries.values().try_for_each(finite),
+        _ => Ok(()),
     }
 }
 
@@ -33,6 +50,7 @@ impl Decoder {
                 self.alias_depth -= 1;
                 value
             }
+            Node::Itself(name) => Err(contains_itself(name)),
             Node::Scalar { value, tag, plain } => scalar(value, tag, *plain),
             Node::Seq(items) => Ok(Yaml::Seq(
                 items
@@ -58,9 +76,29 @@ impl Decoder {
                 self.merge(value, map)?;
                 continue;
             }
-            let key = key_text(self.decode(key)?)?;
+            let name = match self.decode(key)? {
+                Yaml::Str(text) => text,
+                Yaml::Int(number) => number.to_string(),
+                Yaml::Float(number) => float_key(number),
+                Yaml::Bool(value) => value.to_string(),
+                Yaml::Null => {
+                    let value = go_argument(value);
+                    return Err(format!(
+                        "unsupported map key of type: %!s(<nil>), key: <nil>, value: {value}"
+                    ));
+                }
+                Yaml::Uint(number) => {
+                    let value = go_argument(value);
+                    return Err(format!(
+                        "unsupported map key of type: uint64, key: {number:#x}, value: {value}"
+                    ));
+                }
+                Yaml::Seq(_) | Yaml::Map(_) => {
+                    return Err(format!("yaml: invalid map key: {}", go_syntax(key)));
+                }
+            };
             let value = self.decode(value)?;
-            map.insert(key, value);
+            map.insert(name, value);
         }
         Ok(())
     }
@@ -84,6 +122,7 @@ impl Decoder {
                 Node::Seq(_) | Node::Scalar { .. } => Err(WANT.to_owned()),
                 _ => self.merge(item, map),
             }),
+            Node::Itself(name) => Err(contains_itself(name)),
             Node::Scalar { .. } => Err(WANT.to_owned()),
         }
     }
@@ -117,6 +156,10 @@ fn allowed_ratio(decoded: usize) -> f64 {
     }
 }
 
+fn contains_itself(anchor: &str) -> String {
+    format!("yaml: anchor '{anchor}' value contains itself")
+}
+
 fn is_merge(key: &Node) -> bool {
     matches!(key, Node::Scalar { value, tag, plain }
         if value == "<<" && (*plain || tag == "tag:yaml.org,2002:merge"))
@@ -131,24 +174,47 @@ fn scalar(value: &str, tag: &str, plain: bool) -> Result<Yaml, String> {
         Resolved::Bool(value) => Ok(Yaml::Bool(value)),
         Resolved::Int(number) => Ok(Yaml::Int(number)),
         Resolved::Uint(number) => Ok(Yaml::Uint(number)),
-        Resolved::Float(number) if number.is_finite() => Ok(Yaml::Float(number)),
-        Resolved::Float(number) => {
-            let text = crate::template::float::format_float(number, 'g', None);
-            Err(format!("json: unsupported value: {text}"))
-        }
+        Resolved::Float(number) => Ok(Yaml::Float(number)),
         Resolved::Str | Resolved::Timestamp => Ok(Yaml::Str(value.to_owned())),
         Resolved::Binary(bytes) => Ok(Yaml::Str(String::from_utf8_lossy(&bytes).into_owned())),
     }
 }
 
-fn key_text(key: Yaml) -> Result<String, String> {
-    match key {
-        Yaml::Str(text) => Ok(text),
-        Yaml::Int(number) => Ok(number.to_string()),
-        Yaml::Float(number) => Ok(float_key(number)),
-        Yaml::Bool(value) => Ok(value.to_string()),
-        Yaml::Null => Err("unsupported map key of type: %!s(<nil>), key: <nil>".to_owned()),
-        Yaml::Uint(number) => Err(format!("unsupported map key of type: uint64, key: {number:#x}")),
-        Yaml::Seq(_) | Yaml::Map(_) => Err("yaml: invalid map key".to_owned()),
+/// A value in Go's syntax (`%#v`), as errors show keys that cannot be any.
+fn go_syntax(node: &Node) -> String {
+    match node {
+        Node::Alias(target) => go_syntax(target),
+        Node::Itself(_) => String::new(),
+        Node::Scalar { value, tag, plain } => match scalar(value, tag, *plain) {
+            Ok(Yaml::Null) | Err(_) => "interface {}(nil)".to_owned(),
+            Ok(Yaml::Bool(value)) => value.to_string(),
+            Ok(Yaml::Int(number)) => number.to_string(),
+            Ok(Yaml::Uint(number)) => format!("{number:#x}"),
+            Ok(Yaml::Float(number)) => crate::template::float::format_float(number, 'g', None),
+            Ok(Yaml::Str(text)) => crate::template::format::quote(&text),
+            Ok(Yaml::Seq(_) | Yaml::Map(_)) => String::new(),
+        },
+        Node::Seq(items) => {
+            let items: Vec<String> = items.iter().map(|item| go_syntax(item)).collect();
+            format!("[]interface {{}}{{{}}}", items.join(", "))
+        }
+        Node::Map(entries) => {
+            let mut entries: Vec<String> = entries
+                .iter()
+                .map(|(key, value)| format!("{}:{}", go_syntax(key), go_syntax(value)))
+                .collect();
+            entries.sort();
+            format!("map[interface {{}}]interface {{}}{{{}}}", entries.join(", "))
+        }
+    }
+}
+
+/// The same where the value is an argument of its own.
+fn go_argument(node: &Node) -> String {
+    let shown = go_syntax(node);
+    if shown == "interface {}(nil)" {
+        "<nil>".to_owned()
+    } else {
+        shown
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use openg2p_chart::{Capabilities, Chart, ChartError, Release, RenderOptions, Seeded, read_values, render};
+use openg2p_chart::{Capabilities, Chart, ChartError, Release, RenderOptions, Seeded, Values, render};
 
 /// What both programs are asked.
 #[derive(Clone, Debug)]
@@ -16,6 +16,8 @@ pub(crate) struct Case {
     pub(crate) apis: Vec<String>,
     pub(crate) upgrade: bool,
     pub(crate) crds: bool,
+    /// Assignments: which option, in the order of Helm's, and its text.
+    pub(crate) set: Vec<(&'static str, String)>,
 }
 
 impl Default for Case {
@@ -29,6 +31,7 @@ impl Default for Case {
             apis: Vec::new(),
             upgrade: false,
             crds: false,
+            set: Vec::new(),
         }
     }
 }
@@ -66,6 +69,28 @@ impl Case {
         })
     }
 
+    /// The assignments of one option.
+    pub(crate) fn lines(&self, option: &str) -> Vec<&str> {
+        self.set
+            .iter()
+            .filter(|(known, _)| *known == option)
+            .map(|(_, line)| line.as_str())
+            .collect()
+    }
+
+    fn user_values(&self) -> Result<Values, ChartError> {
+        let mut values = Values::read(self.values.as_bytes())?;
+        for (option, line) in &self.set {
+            match *option {
+                "setJSON" => values.set_json(line)?,
+                "set" => values.set(line)?,
+                "setString" => values.set_string(line)?,
+                _ => values.set_literal(line)?,
+            }
+        }
+        Ok(values)
+    }
+
     fn render(&self, random: Option<Arc<Seeded>>) -> Result<Answer, ChartError> {
         let chart = Chart::load(self.files.clone())?;
         let mut release = Release::new(self.name.clone(), self.namespace.clone());
@@ -73,12 +98,8 @@ impl Case {
         let capabilities = Capabilities::default()
             .with_kube_version(self.kube.clone())
             .with_api_versions(self.apis.clone());
-        let capabilities = Capabilities {
-            helm_version: "v3.22".to_owned(),
-            ..capabilities
-        };
         let mut options = RenderOptions::new(release)
-            .with_values(read_values(self.values.as_bytes())?)
+            .with_values(self.user_values()?)
             .with_capabilities(capabilities);
         if let Some(random) = random {
             options = options.with_random(random);

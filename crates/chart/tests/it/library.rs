@@ -323,7 +323,11 @@ fn runaway_templates_end() {
 #[test]
 fn effective_values_are_shown() {
     let chart = chart(&[("values.yaml", "a: 1\nb: {c: 2, d: 3}\n")]);
-    let values = effective_values(&chart, &options().with_values(json!({"b": {"c": null, "e": 5}}))).unwrap();
+    let values = effective_values(
+        &chart,
+        &options().with_values(json!({"b": {"c": null, "e": 5}}).try_into().unwrap()),
+    )
+    .unwrap();
     assert_eq!(values, json!({"a": 1, "b": {"d": 3, "e": 5}}));
     assert_eq!(chart.default_values(), json!({"a": 1, "b": {"c": 2, "d": 3}}));
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use openg2p_chart::{Chart, Release, RenderOptions, effective_values, read_values, render};
+use openg2p_chart::{Chart, Release, RenderOptions, Values, effective_values, render};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
@@ -38,7 +38,7 @@ fn merged(defaults: &Value, user: &Value) -> Value {
     .unwrap();
     effective_values(
         &chart,
-        &RenderOptions::new(Release::new("r", "n")).with_values(user.clone()),
+        &RenderOptions::new(Release::new("r", "n")).with_values(user.clone().try_into().unwrap()),
     )
     .unwrap()
 }
@@ -102,13 +102,13 @@ proptest! {
 
     #[test]
     fn any_yaml_never_panics(text in "([ \\n\\t:\\-?#&*!|>'\"%@`{}\\[\\],a-c0-9~]|---|: |- |<<|!!|\\| ){0,60}") {
-        let _ = read_values(text.as_bytes());
+        let _ = Values::read(text.as_bytes());
     }
 
     #[test]
     fn any_bytes_never_panic_the_loader(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         let _ = Chart::from_tgz(&bytes);
-        let _ = read_values(&bytes);
+        let _ = Values::read(&bytes);
     }
 }
 

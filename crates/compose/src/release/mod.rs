@@ -5,7 +5,7 @@ mod record;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use openg2p_chart::{Chart, Hook, HookEvent, Release as HelmRelease, RenderOptions};
+use openg2p_chart::{Chart, Hook, HookEvent, Release as HelmRelease, RenderOptions, Values};
 use openg2p_plan::{Fingerprint, Owner, Resource, ResourceId};
 use serde_json::{Value, json};
 
@@ -228,8 +228,12 @@ impl Composer<'_> {
             Ok(chart) => chart,
             Err(error) => return failed(error.to_string()),
         };
-        let options = RenderOptions::new(HelmRelease::new(release.name, release.namespace))
-            .with_values(release.values.clone());
+        let values = match Values::try_from(release.values.clone()) {
+            Ok(values) => values,
+            Err(error) => return failed(error.to_string()),
+        };
+        let options =
+            RenderOptions::new(HelmRelease::new(release.name, release.namespace)).with_values(values);
         let rendered = match openg2p_chart::render(&chart, &options) {
             Ok(rendered) => rendered,
             Err(error) => return failed(error.to_string()),
