@@ -166,6 +166,8 @@ pub enum Command {
     Show(commands::show::ShowArgs),
     /// Make, check and list bundles: everything an installation needs, by digest
     Bundle(commands::bundle::BundleCommand),
+    /// Render, lint and list Helm charts, with Helm's options
+    Chart(commands::chart::ChartCommand),
     /// Show every change that apply would make
     Plan(commands::plan::PlanArgs),
     /// Make the site what its file says
@@ -206,6 +208,28 @@ impl Command {
     }
 }
 
+/// In `openg2p chart`, `-f` names a values file, as people's fingers know it from Helm, and not the site file, for which
+/// it is short everywhere else. Clap has one meaning for the short form of a global option, so the long form is put there.
+pub fn with_values_files(mut arguments: Vec<OsString>) -> Vec<OsString> {
+    let is_chart = arguments
+        .iter()
+        .skip(1)
+        .find(|argument| !argument.to_string_lossy().starts_with('-'))
+        .is_some_and(|verb| verb == "chart");
+    if is_chart {
+        for argument in &mut arguments {
+            let text = argument.to_string_lossy();
+            let long = match text.strip_prefix("-f") {
+                Some("") => "--values".to_owned(),
+                Some(file) => format!("--values={}", file.strip_prefix('=').unwrap_or(file)),
+                None => continue,
+            };
+            *argument = long.into();
+        }
+    }
+    arguments
+}
+
 /// Whether arguments that clap refused ask for JSON, so that the refusal is JSON too.
 pub fn asks_for_json(arguments: &[OsString]) -> bool {
     let arguments: Vec<_> = arguments
@@ -230,6 +254,17 @@ mod tests {
     #[test]
     fn the_clap_tree_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_values_file_is_meant_by_charts_only() {
+        let words = |line: &str| -> Vec<OsString> { line.split(' ').map(Into::into).collect() };
+        assert_eq!(
+            with_values_files(words("openg2p -q chart template x -f a -fb -f=c")),
+            words("openg2p -q chart template x --values a --values=b --values=c")
+        );
+        let check = words("openg2p check -f a chart");
+        assert_eq!(with_values_files(check.clone()), check);
     }
 
     #[test]

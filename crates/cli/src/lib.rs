@@ -22,7 +22,7 @@ use output::{Environment, Printer};
 
 /// Parses the arguments, runs the command and reports what it returned.
 pub fn main(arguments: impl IntoIterator<Item = OsString>, environment: &Environment) -> Exit {
-    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let arguments = args::with_values_files(arguments.into_iter().collect());
     let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
         Err(error) => return usage(&error, &arguments, environment),

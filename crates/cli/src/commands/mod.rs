@@ -3,6 +3,7 @@
 pub mod apply;
 pub mod attach;
 pub mod bundle;
+pub mod chart;
 pub mod check;
 pub mod destroy;
 pub mod init;
@@ -43,6 +44,7 @@ pub fn dispatch(command: Command, context: &Context<'_>) -> Result<Exit, CliErro
         Command::Check(args) => check::run(&args, context),
         Command::Show(args) => show::run(&args, context),
         Command::Bundle(args) => bundle::run(&args, context),
+        Command::Chart(args) => chart::run(&args, context),
         Command::Plan(args) => plan::run(&args, context),
         Command::Apply(args) => apply::run(&args, context),
         Command::Status(args) => status::run(&args, context),

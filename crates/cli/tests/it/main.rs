@@ -1,7 +1,9 @@
 //! The program as a person meets it: run in an empty folder with an empty environment. `OPENG2P_BLESS=1` writes the
 //! expectations anew; read the diff before you commit it.
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+#![expect(clippy::print_stdout, reason = "tests beside Helm say how much they compared")]
 
+mod chart;
 mod check;
 mod help;
 mod host;
