@@ -10,7 +10,7 @@ export PATH := $(PATH):$(HOME)/.cargo/bin:/usr/local/go/bin
 XTASK = cargo xtask
 
 .DEFAULT_GOAL := help
-.PHONY: help try test soak bench-box lint unit slice fmt lock docs lab lab-list lab-down clean-cache needs needs-box
+.PHONY: help try test soak bench-box bench-charts soak-charts lint unit slice fmt lock docs lab lab-list lab-down clean-cache needs needs-box
 
 help: ## List the chores
 	@echo 'make CHORE'
@@ -27,6 +27,12 @@ soak: needs ## The engine's tests in their long form: a million seeds, every kil
 
 bench-box: needs-box ## Install a box and print each figure beside its target; needs root
 	@$(XTASK) bench-box
+
+bench-charts: needs ## Measure charts beside Helm: rendering
+	@$(XTASK) bench-charts
+
+soak-charts: needs ## Random charts beside Helm and fuzz targets, for MINUTES=60
+	@$(XTASK) soak-charts --minutes $(or $(MINUTES),60)
 
 lint: needs ## Formatting and clippy
 	@$(XTASK) test lint

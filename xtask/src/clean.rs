@@ -10,7 +10,15 @@ use openg2p_lab::Store;
 use crate::printer::Printer;
 
 /// What may be removed: all of it can be made again. Labs are not among it, and neither are the caches of Go and Rust themselves.
-const PARTS: [&str; 5] = ["bundle", "bundles", "lab-images", "logs", "test-tools"];
+const PARTS: [&str; 7] = [
+    "bundle",
+    "bundles",
+    "fuzz",
+    "helm",
+    "lab-images",
+    "logs",
+    "test-tools",
+];
 
 /// `cargo xtask clean-cache`
 #[derive(Debug, Args)]

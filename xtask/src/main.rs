@@ -1,8 +1,10 @@
 //! Chores. `cargo xtask` alone lists them.
 
 mod bench_box;
+mod bench_charts;
 mod clean;
 mod durations;
+mod helm;
 mod interrupt;
 mod lab;
 mod lab_test;
@@ -12,6 +14,7 @@ mod product;
 mod runner;
 mod snapshot;
 mod soak;
+mod soak_charts;
 mod test;
 mod try_box;
 
@@ -44,6 +47,10 @@ enum Chore {
     Soak(soak::Arguments),
     /// Measure a box against its targets
     BenchBox,
+    /// Measure charts beside Helm: rendering
+    BenchCharts,
+    /// Compare random charts with Helm, and feed broken ones, for as long as you like
+    SoakCharts(soak_charts::Arguments),
     /// Throw-away Debian hosts on this machine
     Lab(lab::Arguments),
     /// Bring bundle.lock up to date with what is built from this checkout; nothing is built for it
@@ -60,6 +67,8 @@ fn with_store(chore: Chore, printer: &Printer) -> anyhow::Result<ExitCode> {
         Chore::Lock => lock(&store, printer),
         Chore::Soak(arguments) => soak::run(&arguments, &store, printer),
         Chore::BenchBox => bench_box::run(&store, printer),
+        Chore::BenchCharts => bench_charts::run(&store, printer),
+        Chore::SoakCharts(arguments) => soak_charts::run(&arguments, &store, printer),
         Chore::CleanCache(arguments) => clean::run(&arguments, &store, printer),
         Chore::Lab(arguments) => lab::run(arguments, printer),
     }

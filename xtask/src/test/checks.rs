@@ -1,9 +1,9 @@
 //! The checks that need no host: formatting, clippy, tests, documentation, charts.
 
-use std::env;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
@@ -11,11 +11,14 @@ use openg2p_lab::ApiServerPrograms;
 
 use super::needs::{self, Provided};
 use super::tally::Tally;
+use crate::helm::{self, Helm};
 use crate::product::cargo;
 use crate::runner::{Ran, Runner};
 
 /// What stands before the counts of a test binary.
 const RESULT: &str = "test result: ";
+/// What stands before a line in which a test says how much it compared.
+const COUNTED: &str = "counted: ";
 
 /// Formatting and clippy.
 pub(crate) fn lint(runner: &Runner<'_>, tally: &Tally<'_>, checkout: &Path) {
@@ -57,10 +60,31 @@ pub(crate) fn clippy(runner: &Runner<'_>, tally: &Tally<'_>, checkout: &Path) {
     tally.check("clippy, warnings denied", ran);
 }
 
-/// Tests, documentation, charts.
+/// Tests, documentation, charts. Helm is built meanwhile: Go waits for the network and its linker for much of the time.
 pub(crate) fn unit(runner: &Runner<'_>, tally: &Tally<'_>, checkout: &Path, cache: &Path) {
     let provided = needs::provide(runner, tally, checkout, cache);
-    tests(runner, tally, checkout, &provided);
+    let helm = thread::scope(|scope| {
+        let helm = scope.spawn(|| helm::build(runner, checkout, cache));
+        tests(runner, tally, checkout, &provided);
+        documentation(runner, tally, checkout);
+        helm.join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    });
+    if let Some(helm) = tally.needed("Helm builds", helm) {
+        against_helm(runner, tally, checkout, &helm);
+        installable(runner, tally, checkout, &helm);
+    }
+}
+
+/// Charts beside Helm, and nothing else.
+pub(crate) fn charts(runner: &Runner<'_>, tally: &Tally<'_>, checkout: &Path, cache: &Path) {
+    if let Some(helm) = tally.needed("Helm builds", helm::build(runner, checkout, cache)) {
+        against_helm(runner, tally, checkout, &helm);
+        installable(runner, tally, checkout, &helm);
+    }
+}
+
+fn documentation(runner: &Runner<'_>, tally: &Tally<'_>, checkout: &Path) {
     let mut command = cargo(
         checkout,
         &["doc", "--quiet", "--workspace", "--no-deps", "--keep-going"],
@@ -72,7 +96,48 @@ pub(crate) fn unit(runner: &Runner<'_>, tally: &Tally<'_>, checkout: &Path, cach
         Ok(())
     });
     tally.check("documentation, warnings denied", ran);
-    charts(runner, tally, checkout);
+}
+
+/// The tests that ask Helm itself: ignored where nobody names one, run here.
+fn against_helm(runner: &Runner<'_>, tally: &Tally<'_>, checkout: &Path, helm: &Helm) {
+    if runner.interrupt.wished() {
+        return;
+    }
+    // The whole workspace, as before: other features of its dependencies would build them all once more.
+    let mut command = cargo(
+        checkout,
+        &[
+            "test",
+            "--workspace",
+            "--no-fail-fast",
+            "--test",
+            "it",
+            "--",
+            "--ignored",
+            "--show-output",
+            "helm",
+        ],
+    );
+    helm.name(&mut command);
+    let ran = runner.step("charts beside Helm", Duration::from_mins(4), || {
+        runner.run("charts-beside-helm", command)
+    });
+    let Some(ran) = tally.needed("charts beside Helm ran", ran) else {
+        return;
+    };
+    for line in ran.stdout.lines().filter_map(|line| line.strip_prefix(COUNTED)) {
+        runner.printer.say(&format!("         {line}"));
+    }
+    let (passed, failed) = count(&ran.stdout);
+    tally.add("charts beside Helm", passed, failed);
+    if failed > 0 {
+        runner.printer.say(&failures(&ran.stdout));
+    } else if passed == 0 || ran.code != Some(0) {
+        tally.fail(
+            "the tests that ask Helm ran",
+            &anyhow::anyhow!("none was found:\n{}", ran.tail()),
+        );
+    }
 }
 
 fn tests(runner: &Runner<'_>, tally: &Tally<'_>, checkout: &Path, provided: &Provided) {
@@ -182,16 +247,8 @@ fn failures(output: &str) -> String {
     shown
 }
 
-/// Each chart installs with plain Helm too; checked where Helm is.
-fn charts(runner: &Runner<'_>, tally: &Tally<'_>, checkout: &Path) {
-    let there = env::var_os("PATH")
-        .is_some_and(|path| env::split_paths(&path).any(|place| place.join("helm").exists()));
-    if !there {
-        runner
-            .printer
-            .say("    note  Helm is not here: charts are checked with our own renderer only");
-        return;
-    }
+/// Each chart of this repository installs with plain Helm too.
+fn installable(runner: &Runner<'_>, tally: &Tally<'_>, checkout: &Path, helm: &Helm) {
     let folder = checkout.join("charts");
     let mut names: Vec<_> = fs::read_dir(&folder)
         .into_iter()
@@ -202,13 +259,16 @@ fn charts(runner: &Runner<'_>, tally: &Tally<'_>, checkout: &Path) {
         .collect();
     names.sort();
     for name in names {
-        tally.check(&format!("chart {name} with Helm"), chart(runner, &folder, &name));
+        tally.check(
+            &format!("chart {name} with Helm"),
+            chart(runner, helm, &folder, &name),
+        );
     }
 }
 
-fn chart(runner: &Runner<'_>, folder: &Path, name: &str) -> anyhow::Result<()> {
+fn chart(runner: &Runner<'_>, helm: &Helm, folder: &Path, name: &str) -> anyhow::Result<()> {
     let helm = |arguments: &[&str]| -> anyhow::Result<Ran> {
-        let mut command = Command::new("helm");
+        let mut command = Command::new(&helm.program);
         command.args(arguments).current_dir(folder);
         runner.run(&format!("helm-{}-{name}", arguments[0]), command)
     };

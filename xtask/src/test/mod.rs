@@ -36,6 +36,8 @@ pub(crate) enum Part {
     Lint,
     /// Formatting, clippy, tests, documentation, charts: nothing is installed on any host
     Unit,
+    /// Charts beside Helm alone: random ones, ours, others', the command line
+    Charts,
     /// The slice on a host of a lab
     Slice,
 }
@@ -97,12 +99,13 @@ fn announce(part: Part, runner: &Runner<'_>) {
         Part::Unit | Part::Lint => {
             &["  formatting, clippy, tests of all crates, documentation, charts; no host"]
         }
+        Part::Charts => &["  charts beside Helm, which is built once per machine"],
         Part::Slice => &[
             "  a throw-away Debian host: refused, installed, interrupted, paid, broken, removed, bare again",
         ],
     };
     let time = match (part, runner.durations.last(product::BUNDLE_STEP)) {
-        (Part::Unit | Part::Lint, _) => human(WARM / 2),
+        (Part::Unit | Part::Lint | Part::Charts, _) => human(WARM / 2),
         (_, Some(_)) => human(WARM),
         (_, None) => COLD.to_owned(),
     };
@@ -117,6 +120,10 @@ fn all(arguments: &Arguments, store: &Store, runner: &Runner<'_>, tally: &Tally<
     let checkout = product::checkout()?;
     if arguments.part == Part::Lint {
         checks::lint(runner, tally, &checkout);
+        return Ok(());
+    }
+    if arguments.part == Part::Charts {
+        checks::charts(runner, tally, &checkout, store.cache());
         return Ok(());
     }
     machine::look(runner, store.cache(), Purpose::Tests)?;
