@@ -185,8 +185,13 @@ async fn answer(request: Request) -> Result<Reply, PortError> {
         Request::Stop { run } => {
             let run = runs::find(remembered, Some(&run))?;
             let unit = engine::unit(&run);
+            // the engine alone, which ends behind the steps that have begun: a signal to the whole unit would end the programs that
+            // these steps run, and they would fail
             run_process(
-                Command::new("systemctl", ["kill", "--signal=SIGINT", &unit]),
+                Command::new(
+                    "systemctl",
+                    ["kill", "--kill-whom=main", "--signal=SIGINT", &unit],
+                ),
                 "this host",
             )
             .await?;
@@ -332,7 +337,7 @@ async fn start(job: &Job) -> Result<String, PortError> {
     if output.status == Some(0) {
         return Ok(run);
     }
-    Err(failed(output.stderr).hint("systemd must run on this host: `systemctl is-system-running`"))
+    Err(failed(output.reason()).hint("systemd must run on this host: `systemctl is-system-running`"))
 }
 
 /// Sends the events of a run as they come, until it ends.

@@ -1,9 +1,6 @@
 //! The bundle as the engine reads it.
 
-use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
-
-use crate::PortError;
 
 /// What the engine must know of one member.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,12 +20,9 @@ pub struct BundleMember {
 }
 
 /// The bundle on the lead node.
-#[async_trait]
 pub trait Bundle: Send + Sync {
     /// SHA-256 of the index, hexadecimal.
     fn digest(&self) -> &str;
     /// All members, sorted by kind and name.
     fn members(&self) -> &[BundleMember];
-    /// The bytes of a blob; altered bytes are an error.
-    async fn blob(&self, sha256: &str) -> Result<Vec<u8>, PortError>;
 }

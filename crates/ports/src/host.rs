@@ -134,6 +134,18 @@ pub struct Output {
     pub stderr: String,
 }
 
+impl Output {
+    /// Why the program failed, for people: what it said, else how it ended. Programs that a signal ends say nothing.
+    pub fn reason(&self) -> String {
+        match (self.stderr.trim(), self.status) {
+            ("", Some(status)) => format!("it ended with status {status} and said nothing"),
+            ("", None) => "a signal ended it".into(),
+            (said, Some(_)) => said.into(),
+            (said, None) => format!("a signal ended it; it had said: {said}"),
+        }
+    }
+}
+
 /// A machine that runs systemd on Debian.
 #[async_trait]
 pub trait Host: Send + Sync {
@@ -179,4 +191,28 @@ pub trait Host: Send + Sync {
     async fn remove_image(&self, reference: &str) -> Result<(), PortError>;
     /// Runs a program to its end. A status other than zero is not an error here.
     async fn run(&self, command: Command) -> Result<Output, PortError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_that_says_nothing_still_gives_a_reason() {
+        let ended = |status: Option<i32>, stderr: &str| Output {
+            status,
+            stdout: String::new(),
+            stderr: stderr.into(),
+        };
+        assert_eq!(ended(None, "\n").reason(), "a signal ended it");
+        assert_eq!(
+            ended(Some(3), "").reason(),
+            "it ended with status 3 and said nothing"
+        );
+        assert_eq!(ended(Some(1), "no such unit\n").reason(), "no such unit");
+        assert_eq!(
+            ended(None, "half").reason(),
+            "a signal ended it; it had said: half"
+        );
+    }
 }

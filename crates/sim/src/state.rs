@@ -149,7 +149,6 @@ impl SimBundle {
     }
 }
 
-#[async_trait]
 impl Bundle for SimBundle {
     fn digest(&self) -> &str {
         &self.digest
@@ -157,10 +156,6 @@ impl Bundle for SimBundle {
 
     fn members(&self) -> &[BundleMember] {
         &self.members
-    }
-
-    async fn blob(&self, sha256: &str) -> Result<Vec<u8>, PortError> {
-        self.bytes(sha256)
     }
 }
 

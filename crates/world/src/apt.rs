@@ -192,7 +192,7 @@ pub(crate) async fn installed(names: &[String], place: &str) -> Result<BTreeMap<
             "host::packages",
             "ask dpkg for versions",
             place,
-            output.stderr,
+            output.reason(),
         ));
     }
     Ok(parse_installed(&output.stdout))

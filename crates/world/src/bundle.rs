@@ -1,10 +1,14 @@
 //! The bundle as it lies on the lead node: `bundle.json` and `blobs/sha256/…`.
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use async_trait::async_trait;
 use openg2p_bundle::index::{Digest, INDEX_FILE, Index};
 use openg2p_ports::{Bundle, BundleMember, PortError};
+use sha2::{Digest as _, Sha256};
+
+/// Bytes of a blob in memory at once.
+const PIECE: usize = 128 * 1024;
 
 /// A bundle directory.
 pub struct BundleDirectory {
@@ -75,10 +79,25 @@ impl BundleDirectory {
         self.root.join("blobs/sha256").join(sha256)
     }
 
-    /// The bytes of a blob, checked.
+    /// The bytes of a small blob, checked.
     pub fn read(&self, sha256: &str) -> Result<Vec<u8>, PortError> {
+        let mut bytes = Vec::new();
+        self.pieces(sha256, |piece| {
+            bytes.extend_from_slice(piece);
+            Ok(())
+        })?;
+        Ok(bytes)
+    }
+
+    /// Gives a blob piece by piece to `take`, so that a large one is never whole in memory, and checks it on the way: what was
+    /// taken is worth something only when this succeeds.
+    pub fn pieces(
+        &self,
+        sha256: &str,
+        mut take: impl FnMut(&[u8]) -> Result<(), PortError>,
+    ) -> Result<(), PortError> {
         let path = self.path(sha256);
-        let bytes = std::fs::read(&path).map_err(|error| {
+        let unreadable = |error: std::io::Error| {
             PortError::new(
                 "bundle::blob-missing",
                 "read a blob of the bundle",
@@ -86,10 +105,21 @@ impl BundleDirectory {
                 error.to_string(),
             )
             .hint("run `openg2p bundle verify`, then apply again: what is missing is sent anew")
-        })?;
-        let found = Digest::of(&bytes).as_str().to_owned();
+        };
+        let mut file = std::fs::File::open(&path).map_err(unreadable)?;
+        let mut hasher = Sha256::new();
+        let mut piece = vec![0; PIECE];
+        loop {
+            let length = file.read(&mut piece).map_err(unreadable)?;
+            let Some(filled) = piece.get(..length).filter(|filled| !filled.is_empty()) else {
+                break;
+            };
+            hasher.update(filled);
+            take(filled)?;
+        }
+        let found = Digest::from_hash(&hasher.finalize()).as_str().to_owned();
         if found == sha256 {
-            return Ok(bytes);
+            return Ok(());
         }
         Err(PortError::new(
             "bundle::digest-mismatch",
@@ -101,7 +131,6 @@ impl BundleDirectory {
     }
 }
 
-#[async_trait]
 impl Bundle for BundleDirectory {
     fn digest(&self) -> &str {
         &self.digest
@@ -110,16 +139,11 @@ impl Bundle for BundleDirectory {
     fn members(&self) -> &[BundleMember] {
         &self.members
     }
-
-    async fn blob(&self, sha256: &str) -> Result<Vec<u8>, PortError> {
-        self.read(sha256)
-    }
 }
 
 /// A bundle that several adapters read.
 pub struct SharedBundle(pub std::sync::Arc<BundleDirectory>);
 
-#[async_trait]
 impl Bundle for SharedBundle {
     fn digest(&self) -> &str {
         self.0.digest()
@@ -127,9 +151,5 @@ impl Bundle for SharedBundle {
 
     fn members(&self) -> &[BundleMember] {
         self.0.members()
-    }
-
-    async fn blob(&self, sha256: &str) -> Result<Vec<u8>, PortError> {
-        self.0.blob(sha256).await
     }
 }

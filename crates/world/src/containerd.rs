@@ -38,7 +38,7 @@ pub(crate) async fn images(place: &str) -> Result<Option<BTreeMap<String, String
         "host::images",
         "list container images",
         place,
-        output.stderr,
+        output.reason(),
     ))
 }
 
@@ -128,7 +128,7 @@ pub(crate) async fn import(bundle: &BundleDirectory, reference: &str, place: &st
     if output.status == Some(0) {
         Ok(())
     } else {
-        Err(failed(output.stderr))
+        Err(failed(output.reason()))
     }
 }
 
@@ -166,6 +166,6 @@ pub(crate) async fn remove(reference: &str, place: &str) -> Result<(), PortError
         "host::images",
         format!("remove image {reference}"),
         place,
-        output.stderr,
+        output.reason(),
     ))
 }

@@ -1,6 +1,7 @@
 //! The machine on which this program runs.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::apt::Apt;
 use crate::bundle::BundleDirectory;
-use crate::state::{failed, list_names, remove_with_unfinished, write_whole};
+use crate::state::{failed, list_names, remove_with_unfinished, write_failed, write_filled, write_whole};
 
 /// This machine, with the bundle that lies on it.
 pub struct LocalHost {
@@ -186,6 +187,15 @@ fn digest_of_file(path: &Path) -> std::io::Result<String> {
     Ok(Digest::from_hash(&hasher.finalize()).as_str().to_owned())
 }
 
+/// Programs of the bundle are large, and several are written at once: they go through memory in pieces.
+fn write_blob(bundle: &BundleDirectory, sha256: &str, path: &Path, mode: u32) -> Result<(), PortError> {
+    write_filled(path, mode, |file| {
+        bundle.pieces(sha256, |piece| {
+            file.write_all(piece).map_err(|error| write_failed(path, &error))
+        })
+    })
+}
+
 #[async_trait]
 impl Host for LocalHost {
     fn name(&self) -> &str {
@@ -237,13 +247,19 @@ impl Host for LocalHost {
     }
 
     async fn write(&self, path: &str, content: FileContent<'_>, mode: u32) -> Result<(), PortError> {
-        let bytes = match content {
-            FileContent::Bytes(bytes) => bytes.to_vec(),
-            FileContent::Blob(sha256) => self.bundle.read(sha256)?,
-        };
         let path = PathBuf::from(path);
         let place = self.name.clone();
-        tokio::task::spawn_blocking(move || write_whole(&path, &bytes, mode))
+        let work: Box<dyn FnOnce() -> Result<(), PortError> + Send> = match content {
+            FileContent::Bytes(bytes) => {
+                let bytes = bytes.to_vec();
+                Box::new(move || write_whole(&path, &bytes, mode))
+            }
+            FileContent::Blob(sha256) => {
+                let (bundle, sha256) = (self.bundle.clone(), sha256.to_owned());
+                Box::new(move || write_blob(&bundle, &sha256, &path, mode))
+            }
+        };
+        tokio::task::spawn_blocking(work)
             .await
             .map_err(|error| PortError::new("host::file", "write a file", place, error.to_string()))?
     }
@@ -296,7 +312,7 @@ impl Host for LocalHost {
                     "host::umount",
                     format!("unmount {mount}"),
                     &self.name,
-                    output.stderr,
+                    output.reason(),
                 )
                 .hint(
                     "end the program that uses it (`fuser -vm` names it), then run the same command again",
@@ -333,7 +349,7 @@ impl Host for LocalHost {
                 "host::systemd",
                 format!("ask systemd for {unit}"),
                 &self.name,
-                output.stderr,
+                output.reason(),
             ));
         }
         let field = |key: &str| {
@@ -396,6 +412,56 @@ impl Host for LocalHost {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A bundle without members, and this host with it.
+    fn host_with_blob(folder: &Path, sha256: &str, bytes: &[u8]) -> LocalHost {
+        let blobs = folder.join("bundle/blobs/sha256");
+        std::fs::create_dir_all(&blobs).unwrap();
+        std::fs::write(blobs.join(sha256), bytes).unwrap();
+        let bundle = BundleDirectory::open_or_empty(&folder.join("bundle"));
+        LocalHost::new("box1", Arc::new(bundle), folder.join("apt"))
+    }
+
+    #[tokio::test]
+    async fn a_blob_larger_than_a_piece_is_written_as_it_is_and_an_altered_one_leaves_the_file_as_it_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let bytes: Vec<u8> = (0..1_000_003_u32)
+            .flat_map(|number| number.to_le_bytes())
+            .collect();
+        let sha256 = Digest::of(&bytes).as_str().to_owned();
+        let host = host_with_blob(folder.path(), &sha256, &bytes);
+        let path = folder.path().join("kubelet");
+        let shown = path.to_str().unwrap();
+        host.write(shown, FileContent::Blob(&sha256), 0o755)
+            .await
+            .unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), bytes);
+        assert_eq!(
+            host.stat(shown).await.unwrap(),
+            FileState::File {
+                sha256: sha256.clone(),
+                mode: 0o755
+            }
+        );
+
+        let mut altered = bytes.clone();
+        *altered.last_mut().unwrap() ^= 1;
+        let host = host_with_blob(folder.path(), &sha256, &altered);
+        let error = host
+            .write(shown, FileContent::Blob(&sha256), 0o755)
+            .await
+            .unwrap_err();
+        assert_eq!(error.code, "bundle::digest-mismatch");
+        assert_eq!(std::fs::read(&path).unwrap(), bytes);
+        assert_eq!(
+            host.list(folder.path().to_str().unwrap()).await.unwrap(),
+            ["bundle", "kubelet"]
+        );
+        assert!(
+            !folder.path().join("kubelet.openg2p-new").exists(),
+            "a half written program stays behind"
+        );
+    }
 
     #[test]
     fn addresses_are_read_as_the_kernel_writes_them() {

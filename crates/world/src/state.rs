@@ -42,35 +42,58 @@ fn unfinished(path: &Path) -> PathBuf {
     temporary.into()
 }
 
-/// Writes a file whole: temporary file beside it, fsync, rename, fsync of the directory.
+/// Writes a file whole.
 pub(crate) fn write_whole(path: &Path, bytes: &[u8], mode: u32) -> Result<(), PortError> {
+    write_filled(path, mode, |file| {
+        file.write_all(bytes).map_err(|error| write_failed(path, &error))
+    })
+}
+
+/// What a write that failed says.
+pub(crate) fn write_failed(path: &Path, error: &std::io::Error) -> PortError {
+    failed("write a file", path, error)
+}
+
+/// Lets `fill` write a temporary file beside `path`, and puts it in its place: fsync, rename, fsync of the directory. When anything
+/// fails the file at `path` is what it was.
+pub(crate) fn write_filled(
+    path: &Path,
+    mode: u32,
+    fill: impl FnOnce(&mut std::fs::File) -> Result<(), PortError>,
+) -> Result<(), PortError> {
     use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
-    let what = "write a file";
     let temporary = unfinished(path);
-    let written = (|| {
+    let made = || {
         // a stale temporary file may have other permissions: never write a secret into it
         match std::fs::remove_file(&temporary) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        let mut file = std::fs::OpenOptions::new()
+        let file = std::fs::OpenOptions::new()
             .write(true)
             .create_new(true)
             .mode(mode)
             .open(&temporary)?;
         file.set_permissions(std::fs::Permissions::from_mode(mode))?;
-        file.write_all(bytes)?;
+        Ok(file)
+    };
+    let placed = |file: std::fs::File| {
         file.sync_all()?;
         std::fs::rename(&temporary, path)?;
         if let Some(parent) = path.parent() {
             std::fs::File::open(parent)?.sync_all()?;
         }
         Ok(())
+    };
+    let written = (|| {
+        let mut file = made().map_err(|error| write_failed(path, &error))?;
+        fill(&mut file)?;
+        placed(file).map_err(|error| write_failed(path, &error))
     })();
-    written.map_err(|error| {
+    if written.is_err() {
         let _ = std::fs::remove_file(&temporary);
-        failed(what, path, &error)
-    })
+    }
+    written
 }
 
 fn make_parent(path: &Path) -> Result<(), PortError> {
