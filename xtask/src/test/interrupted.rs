@@ -32,7 +32,7 @@ pub(crate) fn run(site: &Site, runner: &Runner<'_>, tally: &Tally<'_>) -> bool {
     );
     let finished = interrupted.connection_lost();
     tally.check(
-        "a run outlives the operator's program, and `attach` follows it to its end",
+        "a run outlives the operator's program, locks others out, and `attach` follows it to its end",
         finished,
     )
 }
@@ -82,12 +82,23 @@ impl Interrupted<'_> {
         let ran = self.runner.end(running)?;
         ensure!(ran.code.is_none(), "it ended by itself before it was killed");
         let run = self.last_run()?;
+        self.second_apply(&run)?;
         let attach = self.site.command(&["-o", "json", "attach", &run]);
         let mut attached = self.runner.begin("attach", attach)?;
         attached.until(REST, |events| events.contains(r#""event":"run-finished""#))?;
         let ran = self.runner.end(attached)?;
         ran.expect(0)?;
         ran.says(r#""outcome":"done""#).map(drop)
+    }
+
+    /// Another operator is told who is at work, and how to watch it.
+    fn second_apply(&self, run: &str) -> anyhow::Result<()> {
+        let ran = self
+            .runner
+            .run("second-apply-meanwhile", self.site.command(&["apply", "--yes"]))?;
+        ran.expect(2)?;
+        ran.says("run::locked")?;
+        ran.says(&format!("openg2p attach {run}")).map(drop)
     }
 
     /// The newest run on the host.

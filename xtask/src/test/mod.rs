@@ -4,6 +4,7 @@ mod checks;
 mod host;
 mod interrupted;
 mod isolation;
+mod logins;
 mod needs;
 mod payments;
 mod refusals;

@@ -10,6 +10,7 @@ use anyhow::{Context as _, ensure};
 use serde_json::Value;
 
 use super::host::HostSnapshot;
+use super::logins;
 use super::tally::Tally;
 use crate::product::Site;
 use crate::runner::Runner;
@@ -41,8 +42,10 @@ impl Refusals<'_> {
         self.wrong_host_key()?;
         self.taken_port();
         self.foreign_kubernetes();
+        self.foreign_containerd();
         self.full_disk();
-        Ok(())
+        self.full_home();
+        self.login_without_sudo()
     }
 
     fn wrong_site_file(&self) -> anyhow::Result<()> {
@@ -203,6 +206,47 @@ impl Refusals<'_> {
         let start = "mkdir /etc/kubernetes && touch /etc/kubernetes/admin.conf";
         let stop = "rm /etc/kubernetes/admin.conf && rmdir /etc/kubernetes";
         self.on_changed_host("a foreign Kubernetes", start, stop, &end);
+    }
+
+    fn foreign_containerd(&self) {
+        let end = End {
+            code: 2,
+            says: "host::foreign-containerd",
+        };
+        let unit = "/etc/systemd/system/containerd.service";
+        let start = format!(
+            "printf '[Service]\\nExecStart=/bin/sleep infinity\\n' > {unit} && systemctl daemon-reload"
+        );
+        let stop = format!("rm {unit} && systemctl daemon-reload");
+        self.on_changed_host("a foreign container runtime", &start, &stop, &end);
+    }
+
+    /// The program itself finds no room where it is put first.
+    fn full_home(&self) {
+        let end = End {
+            code: 2,
+            says: "host::disk",
+        };
+        let start = "mkdir -m 700 /root/.openg2p && mount -t tmpfs -o size=1m,mode=700 tmpfs /root/.openg2p";
+        let stop = "left=$(find /root/.openg2p -mindepth 1 | head -n 5); umount /root/.openg2p && rmdir /root/.openg2p; \
+                    test -z \"$left\" || { echo \"left: $left\" >&2; exit 1; }";
+        self.on_changed_host("a home without room", start, stop, &end);
+    }
+
+    fn login_without_sudo(&self) -> anyhow::Result<()> {
+        let path = logins::site_file(self.site)?;
+        let end = End {
+            code: 2,
+            says: "ssh::sudo",
+        };
+        self.refused(
+            "a login that may not use sudo",
+            &["-f", path],
+            &self.site.bundle,
+            &end,
+            || Ok(()),
+        );
+        Ok(())
     }
 
     fn full_disk(&self) {

@@ -15,7 +15,7 @@ use serde_json::Value;
 use super::host::HostSnapshot;
 use super::refusals::{self, Refusals};
 use super::tally::Tally;
-use super::{interrupted, isolation, payments, trouble};
+use super::{interrupted, isolation, logins, payments, trouble};
 use crate::product::{self, Site};
 use crate::runner::{Ran, Runner};
 use crate::snapshot::Snapshot;
@@ -171,6 +171,7 @@ struct Slice<'a> {
 impl Slice<'_> {
     fn all(&self) -> anyhow::Result<()> {
         self.done("check", &["check"], "")?;
+        logins::make(&self.site)?;
         let before = HostSnapshot::take(&self.site)?;
         let refusals = Refusals {
             site: &self.site,
@@ -181,6 +182,11 @@ impl Slice<'_> {
         refusals.run()?;
         self.stop()?;
         self.done("plan", &["plan", "-o", "plan.json"], "to create")?;
+        self.done("status of a bare host", &["status"], "")?;
+        self.check(
+            "plan and status leave nothing on a bare host",
+            HostSnapshot::take(&self.site).and_then(|now| now.same_as(&refusals.before.borrow())),
+        );
         let installed = self.runner.step("openg2p apply, interrupted", APPLY_GUESS, || {
             Ok(interrupted::run(&self.site, self.runner, self.tally))
         })?;
@@ -222,6 +228,7 @@ impl Slice<'_> {
                 .with_context(|| format!("the engine's state differs:\n{before}\n{after}"))
         });
         self.done("status", &["status"], "")?;
+        logins::run(&self.site, self.runner, self.tally)?;
         self.stop()
     }
 
