@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use crate::log::Log;
 use crate::session::{Place, Refusal};
+use openg2p_json_log::Log;
 
 /// A failed or refused run.
 #[derive(Debug, Error)]

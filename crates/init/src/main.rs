@@ -12,7 +12,6 @@ mod catalogue;
 mod credential;
 mod deadline;
 mod error;
-mod log;
 mod mark;
 mod name;
 mod provision;
@@ -29,7 +28,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::arguments::{Arguments, Command};
 use crate::error::InitError;
-use crate::log::Log;
+use openg2p_json_log::Log;
 
 /// Time that a statement under way gets beyond the deadline.
 const GRACE: Duration = Duration::from_secs(5);

@@ -12,11 +12,11 @@ use crate::catalogue::{self, Database, Role};
 use crate::credential::{Credential, read_secret};
 use crate::deadline::Deadline;
 use crate::error::{InitError, refuse_all};
-use crate::log::Log;
 use crate::mark::{self, judge_database, judge_role};
 use crate::name::{Name, literal};
 use crate::provisioner::{enter, statement};
 use crate::session::{Limits, Place, Refusal, login, login_until};
+use openg2p_json_log::Log;
 
 /// Makes what is missing and says what it did.
 pub(crate) async fn run(wanted: &Provision, log: &Log) -> Result<(), InitError> {

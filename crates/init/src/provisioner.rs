@@ -8,9 +8,9 @@ use crate::catalogue::{self, Role};
 use crate::credential::{Credential, read_secret, read_value};
 use crate::deadline::Deadline;
 use crate::error::InitError;
-use crate::log::Log;
 use crate::name::Name;
 use crate::session::{Limits, Place, Session, login_until};
+use openg2p_json_log::Log;
 
 /// All runs on one server take turns: roles and databases are shared by the whole server, and so is this number.
 /// ("openg2pi" in ASCII.)

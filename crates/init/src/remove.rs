@@ -4,9 +4,9 @@ use crate::arguments::Remove;
 use crate::catalogue::{self, Database};
 use crate::deadline::Deadline;
 use crate::error::{InitError, refuse_all};
-use crate::log::Log;
 use crate::mark::{judge_database, judge_role};
 use crate::provisioner::{enter, statement};
+use openg2p_json_log::Log;
 
 /// Drops what is ours and says so; what is already gone is no error.
 pub(crate) async fn run(wanted: &Remove, log: &Log) -> Result<(), InitError> {

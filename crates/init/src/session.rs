@@ -14,7 +14,7 @@ use tokio_postgres::{Client, NoTls};
 use crate::credential::Credential;
 use crate::deadline::Deadline;
 use crate::error::InitError;
-use crate::log::Log;
+use openg2p_json_log::Log;
 
 /// One attempt takes no longer than this; a server that accepts and then says nothing must not eat the deadline.
 const ATTEMPT: Duration = Duration::from_secs(5);

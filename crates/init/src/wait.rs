@@ -9,9 +9,9 @@ use crate::arguments::Wait;
 use crate::credential::{Credential, read_secret};
 use crate::deadline::Deadline;
 use crate::error::InitError;
-use crate::log::Log;
 use crate::name::Table;
 use crate::session::{Limits, Place, login_until};
+use openg2p_json_log::Log;
 
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 const REPORT_AGAIN: Duration = Duration::from_secs(10);

@@ -6,7 +6,6 @@
 
 mod answer;
 mod clients;
-mod log;
 mod partners;
 mod service;
 mod settings;
@@ -25,9 +24,9 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Semaphore;
 
-use crate::log::Log;
 use crate::service::Service;
 use crate::settings::Settings;
+use openg2p_json_log::Log;
 
 /// Connections at once; more wait in the kernel's queue.
 const CONNECTIONS: usize = 256;

@@ -16,11 +16,11 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::answer::{Answer, json_answer, keymanager_error, oauth_error, token, verified};
 use crate::clients::Clients;
-use crate::log::Log;
 use crate::partners::Partners;
 use crate::settings::Settings;
 use crate::signature;
 use crate::token;
+use openg2p_json_log::Log;
 
 /// A body must be here within this time; the callers themselves give up after five seconds.
 const BODY_TIME: Duration = Duration::from_secs(20);
