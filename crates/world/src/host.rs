@@ -425,9 +425,7 @@ mod tests {
     #[tokio::test]
     async fn a_blob_larger_than_a_piece_is_written_as_it_is_and_an_altered_one_leaves_the_file_as_it_was() {
         let folder = tempfile::tempdir().unwrap();
-        let bytes: Vec<u8> = (0..1_000_003_u32)
-            .flat_map(|number| number.to_le_bytes())
-            .collect();
+        let bytes: Vec<u8> = (0..1_000_003_u32).flat_map(u32::to_le_bytes).collect();
         let sha256 = Digest::of(&bytes).as_str().to_owned();
         let host = host_with_blob(folder.path(), &sha256, &bytes);
         let path = folder.path().join("kubelet");

@@ -54,16 +54,16 @@ pub(crate) fn write_failed(path: &Path, error: &std::io::Error) -> PortError {
     failed("write a file", path, error)
 }
 
-/// Lets `fill` write a temporary file beside `path`, and puts it in its place: fsync, rename, fsync of the directory. When anything
+/// Lets `write` fill a temporary file beside `path`, and puts it in its place: fsync, rename, fsync of the directory. When anything
 /// fails the file at `path` is what it was.
 pub(crate) fn write_filled(
     path: &Path,
     mode: u32,
-    fill: impl FnOnce(&mut std::fs::File) -> Result<(), PortError>,
+    write: impl FnOnce(&mut std::fs::File) -> Result<(), PortError>,
 ) -> Result<(), PortError> {
     use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
     let temporary = unfinished(path);
-    let made = || {
+    let begin = || {
         // a stale temporary file may have other permissions: never write a secret into it
         match std::fs::remove_file(&temporary) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
@@ -77,7 +77,7 @@ pub(crate) fn write_filled(
         file.set_permissions(std::fs::Permissions::from_mode(mode))?;
         Ok(file)
     };
-    let placed = |file: std::fs::File| {
+    let put_in_place = |file: std::fs::File| {
         file.sync_all()?;
         std::fs::rename(&temporary, path)?;
         if let Some(parent) = path.parent() {
@@ -86,9 +86,9 @@ pub(crate) fn write_filled(
         Ok(())
     };
     let written = (|| {
-        let mut file = made().map_err(|error| write_failed(path, &error))?;
-        fill(&mut file)?;
-        placed(file).map_err(|error| write_failed(path, &error))
+        let mut file = begin().map_err(|error| write_failed(path, &error))?;
+        write(&mut file)?;
+        put_in_place(file).map_err(|error| write_failed(path, &error))
     })();
     if written.is_err() {
         let _ = std::fs::remove_file(&temporary);

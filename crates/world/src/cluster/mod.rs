@@ -4,6 +4,7 @@ mod look;
 mod pods;
 mod readiness;
 mod removal;
+mod services;
 mod transport;
 
 use std::path::PathBuf;
@@ -333,7 +334,7 @@ impl Cluster for KubernetesApi {
                 Ok(look) => {
                     version = look.version;
                     match look.readiness {
-                        Readiness::Ready => return Ok(()),
+                        Readiness::Ready => return self.services_lead(object, progress).await,
                         Readiness::Waiting(waiting) => {
                             trouble_since = None;
                             waiting.0
