@@ -105,9 +105,9 @@ mod tests {
         let log = Log {
             out: Mutex::new(Box::new(lines.clone())),
         };
-        let long = "x".repeat(500);
-        log.info("token", "issued\nand more", &[("client", &long)]);
-        log.error("init::timeout", "no login", &long);
+        let words = "x".repeat(500);
+        log.info("token", "issued\nand more", &[("client", &words)]);
+        log.error("init::timeout", "no login", &words);
         let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
         let objects: Vec<Value> = text
             .lines()
@@ -118,6 +118,6 @@ mod tests {
         assert_eq!(objects[0]["message"], "issued\nand more");
         assert_eq!(objects[0]["client"], format!("{}.. (500 bytes)", "x".repeat(120)));
         assert_eq!(objects[1]["event"], "init::timeout");
-        assert_eq!(objects[1]["remedy"], long);
+        assert_eq!(objects[1]["remedy"], words);
     }
 }
