@@ -182,7 +182,10 @@ impl Slice<'_> {
         refusals.run()?;
         self.stop()?;
         self.done("plan", &["plan", "-o", "plan.json"], "to create")?;
-        self.done("status of a bare host", &["status"], "")?;
+        let bare = self.run("status-of-a-bare-host", &["status"])?;
+        self.check("status of a bare host: exit code 3, all is to create", {
+            bare.expect(3).and_then(|ran| ran.says("to create").map(drop))
+        });
         self.check(
             "plan and status leave nothing on a bare host",
             HostSnapshot::take(&self.site).and_then(|now| now.same_as(&refusals.before.borrow())),
