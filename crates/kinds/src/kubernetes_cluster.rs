@@ -29,6 +29,11 @@ impl Kind for KubernetesCluster {
                 let manifests = world.host.stat("/etc/kubernetes/manifests").await? != FileState::Absent;
                 let admin = world.host.stat(ADMIN).await? != FileState::Absent;
                 if !admin {
+                    if let Err(error) = world.cluster.reachable().await {
+                        return Ok(Observed::Present(
+                            json!({"initialised": "unreachable", "why": error.to_string()}),
+                        ));
+                    }
                     return Ok(if manifests {
                         Observed::Present(json!({"initialised": "partly"}))
                     } else {

@@ -51,6 +51,14 @@ impl KubernetesApi {
         PortError::new(code, what, self.kubeconfig.display().to_string(), why.to_string())
     }
 
+    /// Whether kubeadm's API server is to run beside the credential, which kubeadm writes first and removes last: a lost file is no cluster
+    /// that was taken down, and what is in it is not gone.
+    fn has_control_plane(&self) -> bool {
+        self.kubeconfig
+            .with_file_name("manifests/kube-apiserver.yaml")
+            .exists()
+    }
+
     async fn client(&self) -> Result<Client, PortError> {
         let mut slot = self.client.lock().await;
         if let Some(client) = slot.as_ref() {
@@ -174,6 +182,15 @@ fn in_words(conflicts: &[FieldConflict]) -> String {
 impl Cluster for KubernetesApi {
     async fn reachable(&self) -> Result<Option<String>, PortError> {
         if !self.kubeconfig.exists() {
+            if self.has_control_plane() {
+                return Err(self
+                    .failed(
+                        "kubernetes::credential",
+                        "connect to Kubernetes",
+                        "the control plane is on this host, and its administrator's credential is gone",
+                    )
+                    .hint("as root on the host: kubeadm init phase kubeconfig admin"));
+            }
             // a cluster that was taken down leaves no credential: forget its connection too
             *self.client.lock().await = None;
             return Ok(None);
@@ -396,5 +413,28 @@ impl Cluster for KubernetesApi {
 
     async fn readiness(&self, object: &ObjectRef) -> Result<Readiness, PortError> {
         self.look(object).await.map(|look| look.readiness)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_lost_credential_is_not_taken_for_a_cluster_that_is_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        let cluster = KubernetesApi::new(folder.path().join("admin.conf"));
+        assert_eq!(cluster.reachable().await.unwrap(), None);
+        std::fs::create_dir(folder.path().join("manifests")).unwrap();
+        assert_eq!(cluster.reachable().await.unwrap(), None);
+        std::fs::write(folder.path().join("manifests/kube-apiserver.yaml"), "").unwrap();
+        let error = cluster.reachable().await.unwrap_err();
+        assert_eq!(error.code, "kubernetes::credential");
+        assert!(
+            error
+                .hint
+                .unwrap()
+                .contains("kubeadm init phase kubeconfig admin")
+        );
     }
 }
