@@ -10,7 +10,7 @@ export PATH := $(PATH):$(HOME)/.cargo/bin:/usr/local/go/bin
 XTASK = cargo xtask
 
 .DEFAULT_GOAL := help
-.PHONY: help try test soak bench-box bench-charts soak-charts lint unit slice fmt lock docs lab lab-list lab-down clean-cache needs needs-box
+.PHONY: help try test soak bench-box bench-charts bench-plan soak-charts lint unit slice fmt lock docs lab lab-list lab-down clean-cache needs needs-box
 
 help: ## List the chores
 	@echo 'make CHORE'
@@ -33,6 +33,9 @@ bench-charts: needs ## Measure charts beside Helm: rendering
 
 soak-charts: needs ## Random charts beside Helm and fuzz targets, for MINUTES=60
 	@$(XTASK) soak-charts --minutes $(or $(MINUTES),60)
+
+bench-plan: needs ## Plan 10,000 to 100,000 resources without any machine and print time, memory and the fit
+	@$(XTASK) bench-plan
 
 lint: needs ## Formatting and clippy
 	@$(XTASK) test lint

@@ -2,6 +2,7 @@
 
 mod bench_box;
 mod bench_charts;
+mod bench_plan;
 mod clean;
 mod durations;
 mod helm;
@@ -51,6 +52,8 @@ enum Chore {
     BenchCharts,
     /// Compare random charts with Helm, and feed broken ones, for as long as you like
     SoakCharts(soak_charts::Arguments),
+    /// Measure planning without any machine, from 10,000 to 100,000 resources
+    BenchPlan,
     /// Throw-away Debian hosts on this machine
     Lab(lab::Arguments),
     /// Bring bundle.lock up to date with what is built from this checkout; nothing is built for it
@@ -69,6 +72,7 @@ fn with_store(chore: Chore, printer: &Printer) -> anyhow::Result<ExitCode> {
         Chore::BenchBox => bench_box::run(&store, printer),
         Chore::BenchCharts => bench_charts::run(&store, printer),
         Chore::SoakCharts(arguments) => soak_charts::run(&arguments, &store, printer),
+        Chore::BenchPlan => bench_plan::run(),
         Chore::CleanCache(arguments) => clean::run(&arguments, &store, printer),
         Chore::Lab(arguments) => lab::run(arguments, printer),
     }

@@ -170,10 +170,14 @@ pub enum Command {
     Chart(commands::chart::ChartCommand),
     /// Show every change that apply would make
     Plan(commands::plan::PlanArgs),
+    /// Tell why a resource or a step of a plan is there, what it needs and what undoes it
+    Explain(commands::explain::ExplainArgs),
     /// Make the site what its file says
     Apply(commands::apply::ApplyArgs),
     /// Tell whether the site is what its file says, and why not
     Status(commands::status::StatusArgs),
+    /// Find the cause of what ails the site, and what helps
+    Doctor(commands::doctor::DoctorArgs),
     /// Prove that an environment pays: link, resolve, disburse, reconcile
     Verify(commands::verify::VerifyArgs),
     /// Remove an environment, or the whole site

@@ -2,6 +2,7 @@
 //! the crates below it. One file per verb in `commands`, and all that is printed goes through [`output::Printer`].
 
 pub mod args;
+mod asked;
 pub mod commands;
 mod demand;
 pub mod error;

@@ -12,6 +12,7 @@ use openg2p_spec::Site;
 use openg2p_world::BundleDirectory;
 use serde_json::json;
 
+use crate::asked::Askers;
 use crate::commands::Context;
 use crate::error::CliError;
 
@@ -102,7 +103,9 @@ pub(crate) fn site(context: &Context<'_>) -> Result<Site, CliError> {
 
 /// Reads site file and bundle and composes what should be. Looks at nothing else.
 pub(crate) fn prepare(context: &Context<'_>, bundle: &Path) -> Result<Prepared, CliError> {
-    let site = site(context)?;
+    let loaded = crate::commands::site::load_file(&context.global.file)?;
+    crate::commands::site::tell_warnings(&loaded, context.printer);
+    let site = loaded.site;
     let catalog = crate::commands::site::catalog()?;
     let directory = BundleDirectory::open(bundle).map_err(|error| {
         let mut error = CliError::from(error);
@@ -119,7 +122,8 @@ pub(crate) fn prepare(context: &Context<'_>, bundle: &Path) -> Result<Prepared, 
         members: directory.members(),
         charts: &charts,
     });
-    let resources = composed.map_err(|errors| composing(&errors))?;
+    let mut resources = composed.map_err(|errors| composing(&errors))?;
+    Askers::new(&loaded.effective).fill(&mut resources);
     let path = bundle.join(openg2p_bundle::index::INDEX_FILE);
     let index_text = std::fs::read_to_string(&path).map_err(|error| {
         CliError::bad_input("bundle::unreadable", "the bundle's index cannot be read")

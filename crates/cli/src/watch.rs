@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use openg2p_lead::protocol::{Reply, Request};
-use openg2p_plan::Plan;
+use openg2p_plan::{Moved, Plan};
 use openg2p_run::{EventKind, Failure, Outcome as StepOutcome};
 use openg2p_spec::Site;
 use serde_json::Value;
 
-use crate::commands::plan::label;
 use crate::error::{CliError, Exit};
+use crate::output::plan::label;
 use crate::output::{Outcome, Printer, Progress, StepEstimate};
 use crate::prepared::LeadArgs;
 use crate::remote::{Lead, unexpected};
@@ -22,6 +22,8 @@ pub(crate) struct Ended {
     pub failures: Vec<(String, Failure)>,
     /// Exit code.
     pub exit: u8,
+    /// What moved since the plan was made, where that is why the run was refused.
+    pub moved: Vec<Moved>,
     /// Results that the run gave.
     pub results: Vec<Value>,
 }
@@ -31,6 +33,7 @@ impl Ended {
     pub(crate) fn exit(self) -> Result<Exit, CliError> {
         match (self.exit, self.error) {
             (0, _) => Ok(Exit::Done),
+            (2, _) if !self.moved.is_empty() => Err(crate::commands::apply::no_longer_holds(&self.moved)),
             (2, Some(failure)) => Err(crate::remote::refusal(
                 vec![failure],
                 "the run was refused; nothing was changed",
@@ -71,7 +74,7 @@ impl Course {
     pub(crate) fn of(plan: &Plan) -> Self {
         let steps = plan.steps.iter();
         Self {
-            steps: steps.map(|step| (label(step), step.estimate)).collect(),
+            steps: steps.map(|step| (label(step), step.estimate.seconds)).collect(),
             elapsed: Duration::ZERO,
         }
     }
@@ -104,6 +107,7 @@ pub(crate) async fn watch(
     let mut ended = None;
     let mut failures = Vec::new();
     let mut results = Vec::new();
+    let mut moved = Vec::new();
     let mut not_begun = 0;
     let mut interrupts = 0;
     loop {
@@ -138,6 +142,7 @@ pub(crate) async fn watch(
                 outcome: StepOutcome::Skipped,
                 ..
             } => not_begun += 1,
+            EventKind::Moved { moved: item } => moved.push(item),
             EventKind::Result { value } => results.push(value),
             EventKind::Warning { text } => printer.warning(&text),
             EventKind::RunFinished {
@@ -182,6 +187,7 @@ pub(crate) async fn watch(
         error,
         failures,
         exit,
+        moved,
         results,
     })
 }

@@ -7,6 +7,7 @@ mod edge;
 mod environment;
 mod host;
 mod names;
+mod order;
 mod release;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -108,6 +109,7 @@ pub fn compose(inputs: &Inputs<'_>) -> Result<Vec<Resource>, Vec<ComposeError>> 
     }
     composer.used_images();
     release::definitions_first(&mut composer.resources);
+    order::edge_behind_workloads(&mut composer.resources);
     if composer.errors.is_empty() {
         Ok(composer.resources)
     } else {
@@ -208,7 +210,9 @@ impl Composer<'_> {
             owner: draft.owner,
             desired: draft.desired,
             needs: draft.needs,
+            follows: BTreeSet::new(),
             why: draft.why,
+            asked_by: String::new(),
             part: draft.part.into(),
         });
         id

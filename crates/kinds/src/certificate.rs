@@ -5,7 +5,7 @@
 //! too when shorter limits do not apply); renewed when a third of it is left.
 
 use async_trait::async_trait;
-use openg2p_plan::{Action, Entry, FieldChange, Observed, Verdict};
+use openg2p_plan::{Action, Entry, FieldChange, Observed, Resource, Verdict};
 use openg2p_ports::{Command, FileContent, PortError, World};
 use rcgen::{
     CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, Issuer, KeyPair, KeyUsagePurpose,
@@ -49,6 +49,13 @@ fn read(certificate: &[u8], authority: &[u8], now: i64) -> Option<Value> {
     let signed = leaf.verify_signature(Some(authority.public_key())).is_ok();
     let due = (leaf.validity().not_after.timestamp() - now) / 86_400 < RENEW_BELOW_DAYS;
     Some(json!({"names": names, "signedByAuthority": signed, "renewalDue": due}))
+}
+
+/// Seconds since 1970 from which and until which the first certificate of a PEM file is valid.
+pub fn certificate_life(bytes: &[u8]) -> Option<(i64, i64)> {
+    let (_, pem) = x509_parser::pem::parse_x509_pem(bytes).ok()?;
+    let validity = pem.parse_x509().ok()?.validity().clone();
+    Some((validity.not_before.timestamp(), validity.not_after.timestamp()))
 }
 
 fn failed(world: &World, path: &str, why: &dyn std::fmt::Display) -> PortError {
@@ -111,6 +118,17 @@ impl Kind for Certificate {
         } else {
             Verdict::Update(vec![FieldChange::new("files", state.as_str(), Some("complete"))])
         }
+    }
+
+    fn claims(&self, resource: &Resource) -> Vec<String> {
+        let path = text(&resource.desired, "path");
+        [".crt", ".key"]
+            .map(|ending| crate::file_claim(resource, &format!("{path}{ending}")))
+            .into()
+    }
+
+    async fn changed_by(&self, world: &World, subject: Subject<'_>) -> Option<String> {
+        crate::written_by(world, &format!("{}.crt", text(subject.desired, "path"))).await
     }
 
     async fn change(

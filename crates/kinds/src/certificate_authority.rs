@@ -4,7 +4,7 @@
 //! certificate stands: every device that trusts it would have to be told again.
 
 use async_trait::async_trait;
-use openg2p_plan::{Action, Entry, Observed, Risk, Verdict};
+use openg2p_plan::{Action, Entry, Observed, Resource, Risk, Verdict};
 use openg2p_ports::{FileContent, PortError, World};
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, GeneralSubtree, IsCa, KeyPair,
@@ -87,8 +87,23 @@ impl Kind for CertificateAuthority {
         ))
     }
 
-    fn risk(&self, _desired: &Value) -> Risk {
+    fn risk(&self, action: Action, _desired: &Value) -> Risk {
+        // every device that trusts it must be told again when its key is gone
+        if action == Action::Remove {
+            return Risk::Data;
+        }
         Risk::Downtime
+    }
+
+    fn claims(&self, resource: &Resource) -> Vec<String> {
+        let directory = text(&resource.desired, "directory");
+        [certificate_path(directory), key_path(directory)]
+            .map(|path| crate::file_claim(resource, &path))
+            .into()
+    }
+
+    async fn changed_by(&self, world: &World, subject: Subject<'_>) -> Option<String> {
+        crate::written_by(world, &certificate_path(text(subject.desired, "directory"))).await
     }
 
     async fn change(

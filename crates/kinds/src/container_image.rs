@@ -3,7 +3,7 @@
 //! Desired: `reference` and `digest` (`sha256:…` of the manifest).
 
 use async_trait::async_trait;
-use openg2p_plan::{Action, Entry, FieldChange, Observed, Verdict};
+use openg2p_plan::{Action, Entry, FieldChange, Observed, Resource, Verdict};
 use openg2p_ports::{PortError, World};
 use serde_json::{Value, json};
 
@@ -49,6 +49,11 @@ impl Kind for ContainerImage {
         #[expect(clippy::cast_precision_loss, reason = "an estimate in seconds")]
         let size = desired.get("size").and_then(Value::as_u64).unwrap_or(60_000_000) as f64;
         0.5 + size / 60_000_000.0
+    }
+
+    fn claims(&self, resource: &Resource) -> Vec<String> {
+        let reference = text(&resource.desired, "reference");
+        vec![format!("{} image {reference}", crate::node(&resource.id))]
     }
 
     async fn change(

@@ -4,7 +4,7 @@
 //! takes it whole; anything else is removed only when empty.
 
 use async_trait::async_trait;
-use openg2p_plan::{Action, Entry, Observed, Verdict};
+use openg2p_plan::{Action, Entry, Observed, Resource, Risk, Verdict};
 use openg2p_ports::{FileState, PortError, World};
 use serde_json::{Value, json};
 
@@ -40,6 +40,23 @@ impl Kind for HostDirectory {
             )),
             Observed::Unknown(why) => Verdict::Unknown(why.clone()),
         }
+    }
+
+    fn risk(&self, action: Action, desired: &Value) -> Risk {
+        // removal takes it with all that is in it
+        if action == Action::Remove && text(desired, "contents") == "ours" {
+            Risk::Data
+        } else {
+            Risk::Harmless
+        }
+    }
+
+    fn claims(&self, resource: &Resource) -> Vec<String> {
+        vec![crate::file_claim(resource, text(&resource.desired, "path"))]
+    }
+
+    async fn changed_by(&self, world: &World, subject: Subject<'_>) -> Option<String> {
+        crate::written_by(world, text(subject.desired, "path")).await
     }
 
     async fn change(

@@ -4,7 +4,7 @@
 //! (the target of a symbolic link). `reload`: a unit that reads the file while it runs and is told of new content.
 
 use async_trait::async_trait;
-use openg2p_plan::{Action, Entry, FieldChange, Fingerprint, Observed, Verdict};
+use openg2p_plan::{Action, Entry, FieldChange, Fingerprint, Observed, Resource, Verdict};
 use openg2p_ports::{Command, FileContent, FileState, PortError, World};
 use serde_json::{Value, json};
 
@@ -67,6 +67,14 @@ impl Kind for HostFile {
             ),
             Observed::Unknown(why) => Verdict::Unknown(why.clone()),
         }
+    }
+
+    fn claims(&self, resource: &Resource) -> Vec<String> {
+        vec![crate::file_claim(resource, text(&resource.desired, "path"))]
+    }
+
+    async fn changed_by(&self, world: &World, subject: Subject<'_>) -> Option<String> {
+        crate::written_by(world, text(subject.desired, "path")).await
     }
 
     async fn change(

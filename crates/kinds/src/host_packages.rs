@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use openg2p_plan::{Action, Entry, FieldChange, Observed, Risk, Verdict};
+use openg2p_plan::{Action, Entry, FieldChange, Observed, Resource, Risk, Verdict};
 use openg2p_ports::{PortError, World};
 use serde_json::{Value, json};
 
@@ -73,7 +73,7 @@ impl Kind for HostPackages {
         }
     }
 
-    fn risk(&self, _desired: &Value) -> Risk {
+    fn risk(&self, _action: Action, _desired: &Value) -> Risk {
         Risk::Restart
     }
 
@@ -90,6 +90,13 @@ impl Kind for HostPackages {
         ours.sort();
         ours.dedup();
         Ok(json!({ "installed": ours }))
+    }
+
+    fn claims(&self, resource: &Resource) -> Vec<String> {
+        wanted(&resource.desired)
+            .into_iter()
+            .map(|(name, _)| format!("{} package {name}", crate::node(&resource.id)))
+            .collect()
     }
 
     async fn change(

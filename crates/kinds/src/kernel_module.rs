@@ -4,7 +4,7 @@
 //! /proc/filesystems. Modules are not unloaded again: others may have come to use them.
 
 use async_trait::async_trait;
-use openg2p_plan::{Action, Entry, Observed, Verdict};
+use openg2p_plan::{Action, Entry, Observed, Resource, Verdict};
 use openg2p_ports::{Command, FileState, PortError, World};
 use serde_json::{Value, json};
 
@@ -46,6 +46,11 @@ impl Kind for KernelModule {
             Observed::Present(_) => Verdict::Same,
             Observed::Unknown(why) => Verdict::Unknown(why.clone()),
         }
+    }
+
+    fn claims(&self, resource: &Resource) -> Vec<String> {
+        let module = text(&resource.desired, "module");
+        vec![format!("{} module {module}", crate::node(&resource.id))]
     }
 
     async fn change(

@@ -87,7 +87,11 @@ impl Kind for KubernetesCluster {
         }
     }
 
-    fn risk(&self, _desired: &Value) -> Risk {
+    fn risk(&self, action: Action, _desired: &Value) -> Risk {
+        // its database goes with it; what is replaced was never used
+        if action == Action::Remove {
+            return Risk::Data;
+        }
         Risk::Downtime
     }
 

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use openg2p_plan::{Action, Entry, FieldChange, Fingerprint, Observed, Verdict};
+use openg2p_plan::{Action, Entry, FieldChange, Fingerprint, Observed, Resource, Risk, Verdict};
 use openg2p_ports::{ObjectRef, Ownership, PortError, Random, World};
 use rsa::pkcs8::{EncodePrivateKey, LineEnding};
 use serde_json::{Map, Value, json};
@@ -205,6 +205,26 @@ impl Kind for KubernetesSecret {
         } else {
             Verdict::Update(changes)
         }
+    }
+
+    fn risk(&self, action: Action, _desired: &Value) -> Risk {
+        // a secret is made once; what was encrypted or signed with it is lost with it
+        match action {
+            Action::Remove | Action::Replace => Risk::Data,
+            _ => Risk::Restart,
+        }
+    }
+
+    fn claims(&self, resource: &Resource) -> Vec<String> {
+        let (namespace, name) = (
+            text(&resource.desired, "namespace"),
+            text(&resource.desired, "name"),
+        );
+        vec![crate::object_claim("", "Secret", namespace, name)]
+    }
+
+    async fn changed_by(&self, world: &World, subject: Subject<'_>) -> Option<String> {
+        crate::kubernetes_object::last_manager(world, &reference(subject.desired)).await
     }
 
     async fn change(

@@ -21,10 +21,11 @@ mod sysctl;
 mod systemd_unit;
 
 use async_trait::async_trait;
-use openg2p_plan::{Action, Entry, Observed, Risk, Verdict};
+use openg2p_plan::{Action, Entry, Observed, Resource, ResourceId, Risk, Verdict, Weight};
 use openg2p_ports::{PortError, World};
 use serde_json::Value;
 
+pub use certificate::certificate_life;
 pub use kubernetes_object::{DESIRED_ANNOTATION, FIELD_MANAGER, OWNER_LABEL};
 pub use kubernetes_object::{fields_of, waits as waits_for_readiness};
 
@@ -52,14 +53,51 @@ pub trait Kind: Send + Sync {
     /// What would have to be done. Pure.
     fn compare(&self, subject: Subject<'_>, observed: &Observed) -> Verdict;
 
-    /// What a change of a thing that is there may cost.
-    fn risk(&self, _desired: &Value) -> Risk {
+    /// What a change of a thing that is there, or its removal, may cost.
+    fn risk(&self, _action: Action, _desired: &Value) -> Risk {
         Risk::Harmless
     }
 
     /// Expected seconds, before this machine has taught us better.
     fn estimate(&self, _action: Action, _desired: &Value) -> f64 {
         0.2
+    }
+
+    /// What undoes a change, in words.
+    fn undo(&self, action: Action, desired: &Value) -> String {
+        match (action, self.risk(action, desired)) {
+            (Action::Create, _) => "take it out of the site file and apply, or `openg2p destroy`",
+            (Action::Update, _) => "apply the former site file",
+            (Action::Replace | Action::Remove, Risk::Data) => {
+                "nothing: its data are lost, restore them from a backup"
+            }
+            (Action::Replace, _) => "apply the former site file: it is then made again once more",
+            (Action::Remove, _) => "apply a site file that has it: it is then made again",
+        }
+        .into()
+    }
+
+    /// All that a plan says of a step beyond the change itself. Making a thing that is not there harms nobody.
+    fn weight(&self, action: Action, desired: &Value) -> Weight {
+        Weight {
+            risk: match action {
+                Action::Create => Risk::Harmless,
+                other => self.risk(other, desired),
+            },
+            guess: self.estimate(action, desired),
+            undo: self.undo(action, desired),
+        }
+    }
+
+    /// What the resource writes to, so that two resources that would write to one thing are found: `box1 file /etc/x`,
+    /// `object apps/Deployment dev/spar`. Pure.
+    fn claims(&self, _resource: &Resource) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Who changed the thing last, in words, where the outside can tell. Reads only.
+    async fn changed_by(&self, _world: &World, _subject: Subject<'_>) -> Option<String> {
+        None
     }
 
     /// What the ledger must remember before the effect, so that removal knows what is ours even if the run ends
@@ -119,6 +157,31 @@ pub(crate) fn mode(desired: &Value) -> u32 {
         .and_then(Value::as_u64)
         .and_then(|mode| u32::try_from(mode).ok())
         .unwrap_or(0o644)
+}
+
+/// The node in the id of a thing on a host, `box1:/etc/x`; empty where there is none.
+pub fn node(id: &ResourceId) -> &str {
+    let (node, _) = id.name().split_once(':').unwrap_or_default();
+    if node.contains('/') { "" } else { node }
+}
+
+/// The claim on a file of a host.
+pub(crate) fn file_claim(resource: &Resource, path: &str) -> String {
+    format!("{} file {path}", node(&resource.id))
+        .trim_start()
+        .to_owned()
+}
+
+/// The claim on a Kubernetes object.
+pub(crate) fn object_claim(group: &str, kind: &str, namespace: &str, name: &str) -> String {
+    format!("object {group}/{kind} {namespace}/{name}")
+}
+
+/// Who wrote a file last, in words.
+pub(crate) async fn written_by(world: &World, path: &str) -> Option<String> {
+    let origin = world.host.origin(path).await.ok()??;
+    let time = jiff::Timestamp::from_second(origin.modified).ok()?;
+    Some(format!("{} at {time}", origin.user))
 }
 
 /// Turns a failed reading into an honest observation.

@@ -5,7 +5,7 @@
 //! connection is dropped and no neighbour is harmed.
 
 use async_trait::async_trait;
-use openg2p_plan::{Action, Entry, EntryState, FieldChange, Fingerprint, Observed, Verdict};
+use openg2p_plan::{Action, Entry, EntryState, FieldChange, Fingerprint, Observed, Resource, Verdict};
 use openg2p_ports::{Command, FileContent, PortError, World};
 use serde_json::{Value, json};
 
@@ -75,6 +75,14 @@ impl Kind for NginxSite {
                 Some(wanted.short()),
             )]),
         }
+    }
+
+    fn claims(&self, resource: &Resource) -> Vec<String> {
+        vec![crate::file_claim(resource, text(&resource.desired, "path"))]
+    }
+
+    async fn changed_by(&self, world: &World, subject: Subject<'_>) -> Option<String> {
+        crate::written_by(world, text(subject.desired, "path")).await
     }
 
     async fn change(

@@ -6,7 +6,7 @@
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use openg2p_plan::{Action, Entry, FieldChange, Observed, Verdict};
+use openg2p_plan::{Action, Entry, FieldChange, Observed, Resource, Verdict};
 use openg2p_ports::{ObjectRef, Ownership, PortError, World};
 use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair, PublicKeyData};
 use serde_json::{Value, json};
@@ -119,6 +119,16 @@ impl Kind for PartnerCertificate {
                 Some("of the present key"),
             )]),
         }
+    }
+
+    fn claims(&self, resource: &Resource) -> Vec<String> {
+        let of = |key: &str| text(&resource.desired, key);
+        vec![format!(
+            "entry {} of object /ConfigMap {}/{}",
+            of("entry"),
+            of("namespace"),
+            of("configMap")
+        )]
     }
 
     async fn change(

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use async_trait::async_trait;
-use openg2p_plan::{Action, Entry, Observed, Verdict, difference};
+use openg2p_plan::{Action, Entry, Observed, Resource, Verdict, difference};
 use openg2p_ports::{Command, FileContent, PortError, World};
 use serde_json::{Value, json};
 
@@ -93,6 +93,18 @@ impl Kind for Sysctl {
             return Ok(entry.details.clone());
         }
         Ok(json!({"before": current(world, subject.desired).await?}))
+    }
+
+    fn claims(&self, resource: &Resource) -> Vec<String> {
+        let settings = resource.desired["settings"].as_object().into_iter().flatten();
+        let settings = settings.map(|(name, _)| format!("{} setting {name}", crate::node(&resource.id)));
+        std::iter::once(crate::file_claim(resource, text(&resource.desired, "path")))
+            .chain(settings)
+            .collect()
+    }
+
+    async fn changed_by(&self, world: &World, subject: Subject<'_>) -> Option<String> {
+        crate::written_by(world, text(subject.desired, "path")).await
     }
 
     async fn change(

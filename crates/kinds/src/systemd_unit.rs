@@ -4,13 +4,28 @@
 //! unit reads at its start, by resource id. The ledger keeps the inputs of the last start; a change of them restarts.
 
 use async_trait::async_trait;
-use openg2p_plan::{Action, Entry, EntryState, FieldChange, Observed, Risk, Verdict};
-use openg2p_ports::{Command, PortError, World};
+use openg2p_plan::{Action, Entry, EntryState, FieldChange, Observed, Resource, Risk, Verdict};
+use openg2p_ports::{Command, PortError, UnitState, World};
 use serde_json::{Value, json};
 
 use crate::{Kind, Progress, Subject, run_checked, text, unknown};
 
 pub(crate) struct SystemdUnit;
+
+/// What of a unit's state means something beyond the moment: a unit that is started again and again goes through
+/// `activating` and back, and no plan rests on where it just was.
+fn lasting(state: &UnitState, wanted: &str) -> Value {
+    let active = match state.active.as_str() {
+        "active" | "reloading" => "active",
+        "failed" => "failed",
+        _ => "inactive",
+    };
+    let mut lasting = json!({"load": state.load, "enabled": state.enabled});
+    if wanted != "enabled" {
+        lasting["active"] = json!(active);
+    }
+    lasting
+}
 
 #[async_trait]
 impl Kind for SystemdUnit {
@@ -23,7 +38,7 @@ impl Kind for SystemdUnit {
         for subject in subjects {
             seen.push(match world.host.unit(text(subject.desired, "unit")).await {
                 Ok(state) if state.load == "not-found" => Observed::Absent,
-                Ok(state) => Observed::Present(json!(state)),
+                Ok(state) => Observed::Present(lasting(&state, text(subject.desired, "state"))),
                 Err(error) => unknown(&error),
             });
         }
@@ -96,12 +111,23 @@ impl Kind for SystemdUnit {
         }
     }
 
-    fn risk(&self, _desired: &Value) -> Risk {
+    fn risk(&self, action: Action, desired: &Value) -> Risk {
+        if text(desired, "state") != "running" {
+            return Risk::Harmless;
+        }
+        if action == Action::Remove {
+            return Risk::Downtime;
+        }
         Risk::Restart
     }
 
     fn estimate(&self, _action: Action, _desired: &Value) -> f64 {
         1.0
+    }
+
+    fn claims(&self, resource: &Resource) -> Vec<String> {
+        let unit = text(&resource.desired, "unit");
+        vec![format!("{} unit {unit}", crate::node(&resource.id))]
     }
 
     async fn change(

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use openg2p_bundle::index::Index;
 use openg2p_plan::{Ledger, Observed, Owner};
-use openg2p_ports::{Cluster as _, Command, PortError, State as _};
+use openg2p_ports::{Command, PortError, State as _};
 use openg2p_run::{EventKind, Failure, Memory};
 use openg2p_world::frames::{self, FrameError};
-use openg2p_world::{BundleDirectory, KubernetesApi, StateDirectory, run_process};
+use openg2p_world::{BundleDirectory, StateDirectory, run_process};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 
 use crate::engine::{self, open_world};
@@ -100,10 +100,24 @@ fn plan_refused(error: openg2p_plan::PlanError) -> Reply {
             pairs(list),
             "make it readable again, then try again; nothing was changed",
         ),
-        other => refused(
-            "plan::impossible",
+        PlanError::ClaimedTwice(clashes) => refused(
+            "plan::claimed-twice",
             "plan",
-            [("the site".into(), other.to_string())],
+            clashes.into_iter().map(|clash| {
+                (
+                    clash.claim,
+                    format!("claimed by {}", clash.claimants.join(" and by ")),
+                )
+            }),
+            "one thing has one writer: take one of the claimants out, or give it another name",
+        ),
+        PlanError::Cycle(names) => refused(
+            "plan::cycle",
+            "plan",
+            [(
+                "the site".into(),
+                format!("these need each other in a loop: {}", names.join(" -> ")),
+            )],
             "this is a fault of the catalogue: report it",
         ),
     }
@@ -147,9 +161,22 @@ async fn answer(request: Request) -> Result<Reply, PortError> {
             inputs.ledger_generation = ledger.generation;
             let situation = openg2p_run::assess(&world, resources, &ledger).await;
             match openg2p_plan::towards(&site, inputs, situation.assessed, situation.orphans, Vec::new()) {
-                Ok(plan) => Reply::Planned(Box::new(plan)),
+                Ok(mut plan) => {
+                    plan.host = openg2p_run::host_words(&world.host.facts().await?);
+                    plan.estimate_with(&openg2p_run::experience(state().as_ref()).await);
+                    Reply::Planned(Box::new(plan))
+                }
                 Err(error) => plan_refused(error),
             }
+        }
+        Request::Holds { node, plan } => {
+            let world = open_world(&node);
+            let ledger = ledger().await?;
+            let mut own = engine::own(&world).await?;
+            // the bundle of the plan is sent only when the plan holds
+            own.bundle_is_to_come = true;
+            let moved = openg2p_run::moved(&world, state().as_ref(), &ledger, &plan, &own).await;
+            Reply::Moved { moved }
         }
         Request::PlanRemoval {
             node,
@@ -168,14 +195,17 @@ async fn answer(request: Request) -> Result<Reply, PortError> {
             let observed = openg2p_run::entries_observed(&world, entries).await;
             let warnings = observed
                 .iter()
-                .filter_map(|(entry, seen, ..)| match seen {
-                    Observed::Unknown(why) => Some(format!("{} cannot be read: {why}", entry.resource)),
+                .filter_map(|owned| match &owned.observed {
+                    Observed::Unknown(why) => Some(format!("{} cannot be read: {why}", owned.entry.resource)),
                     _ => None,
                 })
                 .collect();
             let owners = owners.unwrap_or_else(|| vec![Owner::Site]);
             match openg2p_plan::removal(&ledger, inputs, observed, &owners, warnings) {
-                Ok(plan) => Reply::Planned(Box::new(plan)),
+                Ok(mut plan) => {
+                    plan.estimate_with(&openg2p_run::experience(state().as_ref()).await);
+                    Reply::Planned(Box::new(plan))
+                }
                 Err(error) => plan_refused(error),
             }
         }
@@ -197,15 +227,32 @@ async fn answer(request: Request) -> Result<Reply, PortError> {
             .await?;
             Reply::Done
         }
-        Request::Health { node } => {
-            let cluster = KubernetesApi::new(paths::KUBECONFIG);
-            let workloads = if cluster.reachable().await?.is_some() {
-                crate::status::workloads(&cluster, &ledger().await?).await
-            } else {
-                Vec::new()
+        Request::Status { node, resources } => {
+            let world = open_world(&node);
+            let ledger = ledger().await?;
+            let workloads = match world.cluster.reachable().await {
+                Ok(Some(_)) => openg2p_run::workloads(world.cluster.as_ref(), &ledger).await,
+                // a cluster that does not answer is told by its own resource
+                _ => Vec::new(),
             };
-            let _ = node;
-            Reply::Health { workloads }
+            let situation = openg2p_run::assess(&world, resources, &ledger).await;
+            let parts = openg2p_run::judge(&situation, &workloads);
+            Reply::Status { parts, workloads }
+        }
+        Request::Examine {
+            node,
+            resources,
+            edge,
+            clock,
+        } => {
+            let world = open_world(&node);
+            let ledger = ledger().await?;
+            let situation = openg2p_run::assess(&world, resources, &ledger).await;
+            let facts = openg2p_run::examine(&world, &ledger, &situation, &edge, clock).await;
+            Reply::Examined {
+                findings: openg2p_doctor::diagnose(&facts),
+                unread: facts.unread,
+            }
         }
         Request::Authority => Reply::Text(std::fs::read_to_string(paths::AUTHORITY).map_err(|error| {
             PortError::new(

@@ -7,7 +7,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use openg2p_plan::Plan;
 use openg2p_ports::{PortError, State as _, World};
-use openg2p_run::{Event, EventKind, Failure, Memory, RecordError, RunInfo, Sink, execute};
+use openg2p_run::{Event, EventKind, Failure, RecordError, Refusal, RunInfo, Sink};
 use openg2p_world::{BundleDirectory, KubernetesApi, LocalHost, StateDirectory, SystemRandom};
 
 use crate::protocol::{Job, Work};
@@ -179,6 +179,15 @@ async fn read_job(id: &str) -> Result<Job, PortError> {
     serde_json::from_slice(&bytes).map_err(|error| failed(error.to_string()))
 }
 
+/// What this program and this host are, to be compared with what a plan says.
+pub(crate) async fn own(world: &World) -> Result<openg2p_run::Engine, PortError> {
+    Ok(openg2p_run::Engine {
+        version: env!("CARGO_PKG_VERSION").into(),
+        host: Some(openg2p_run::host_words(&world.host.facts().await?)),
+        bundle_is_to_come: false,
+    })
+}
+
 async fn perform(
     id: &str,
     command: &str,
@@ -192,58 +201,63 @@ async fn perform(
         id: id.into(),
         command: command.into(),
     };
-    let record = |error: RecordError| Failure {
-        code: match error {
-            RecordError::OtherSite(..) => "ledger::other-site".into(),
-            RecordError::Lost(..) => "ledger::lost".into(),
-            RecordError::Storage(_) => "ledger::storage".into(),
-        },
-        what: "open the ledger".into(),
-        place: node.into(),
-        why: error.to_string(),
-        hint: Some("restore the ledger from a backup; without it nothing is changed".into()),
-    };
-    let (memory, torn) = Memory::open(state, info).await.map_err(record)?;
-    for text in torn {
-        events.emit(EventKind::Warning {
-            text: format!("a generation of the ledger was damaged and passed over: {text}"),
-        });
-    }
-    let generation = memory.ledger().await.generation;
-    if generation != plan.inputs.ledger_generation {
-        return Err(Failure {
-            code: "plan::moved".into(),
-            what: "perform the plan".into(),
-            place: node.into(),
-            why: format!(
-                "it was made from generation {} of the ledger, which is at {generation} now: another run came between",
-                plan.inputs.ledger_generation
-            ),
-            hint: Some("make a new plan".into()),
-        });
-    }
-    let lies = BundleDirectory::open_or_empty(Path::new(paths::BUNDLE));
-    let lies = openg2p_ports::Bundle::digest(&lies);
-    // a removal needs no bundle and names none
-    if !plan.inputs.bundle.is_empty() && plan.inputs.bundle != lies {
-        return Err(Failure {
-            code: "plan::moved".into(),
-            what: "perform the plan".into(),
-            place: node.into(),
-            why: "it was made from another bundle than the one that lies here now: somebody sent theirs in between".into(),
-            hint: Some("make a new plan".into()),
-        });
-    }
-    memory.claim(&plan.site).await.map_err(record)?;
-    events.emit(EventKind::RunStarted {
-        run: id.into(),
-        command: command.into(),
-        steps: plan.steps.len(),
-        unchanged: plan.unchanged,
-        estimate: plan.critical_path(),
-    });
     let world = open_world(node);
-    Ok(execute(&world, &memory, plan, events, stop).await)
+    let own = own(&world).await?;
+    let finished = openg2p_run::perform(&world, state.clone(), info, plan, &own, events, stop)
+        .await
+        .map_err(|refusal| refused(node, refusal, events))?;
+    // what steps took is good to know for the next plan, and nothing else: a full disk must not make a failure of it
+    if let Err(error) = openg2p_run::learn(state.as_ref(), plan, &finished).await {
+        events.emit(EventKind::Warning {
+            text: format!("how long the steps took could not be kept: {error}"),
+        });
+    }
+    Ok(finished)
+}
+
+/// A refusal as one failure; each thing that moved is an event of its own.
+fn refused(node: &str, refusal: Refusal, events: &EventFile) -> Failure {
+    let failure = |code: &str, what: &str, why: String, hint: &str| Failure {
+        code: code.into(),
+        what: what.into(),
+        place: node.into(),
+        why,
+        hint: Some(hint.into()),
+    };
+    match refusal {
+        Refusal::Record(error) => {
+            let code = match error {
+                RecordError::OtherSite(..) => "ledger::other-site",
+                RecordError::Lost(..) => "ledger::lost",
+                RecordError::Storage(_) => "ledger::storage",
+            };
+            failure(
+                code,
+                "open the ledger",
+                error.to_string(),
+                "restore the ledger from a backup; without it nothing is changed",
+            )
+        }
+        Refusal::Altered(why) => failure(
+            "plan::altered",
+            "perform the plan",
+            why,
+            "make a new plan: a saved one is not for editing",
+        ),
+        Refusal::Moved(list) => {
+            let count = list.len();
+            for moved in list {
+                events.emit(EventKind::Moved { moved });
+            }
+            let things = if count == 1 { "thing" } else { "things" };
+            failure(
+                "plan::moved",
+                "perform the plan",
+                format!("{count} {things} that it was made from moved since"),
+                "make a new plan, look at it, and apply that",
+            )
+        }
+    }
 }
 
 #[cfg(test)]

@@ -11,6 +11,5 @@ mod preflight;
 pub mod program;
 pub mod protocol;
 mod runs;
-mod status;
 mod store;
 mod verify;

@@ -1,9 +1,10 @@
 //! What the operator's program and the agent say to each other. Both are the same program of the same version: the agent's file
 //! bears its digest in its name.
 
-use openg2p_plan::{Inputs, Owner, Plan, Resource, ResourceId};
+use openg2p_plan::{Inputs, Moved, Owner, Plan, Resource, ResourceId};
 use openg2p_ports::HostFacts;
-use openg2p_run::{Event, Failure};
+pub use openg2p_run::Workload;
+use openg2p_run::{Event, Failure, PartStatus};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -51,6 +52,13 @@ pub enum Request {
         /// What the plan is made from.
         inputs: Inputs,
     },
+    /// Does this saved plan still hold? Looks only; the run itself looks again.
+    Holds {
+        /// The node's name.
+        node: String,
+        /// The plan.
+        plan: Box<Plan>,
+    },
     /// Run this.
     Start(Job),
     /// Which runs does this host remember?
@@ -72,10 +80,23 @@ pub enum Request {
         /// Its id.
         run: String,
     },
-    /// How are the workloads?
-    Health {
+    /// How does each part stand?
+    Status {
         /// The node's name.
         node: String,
+        /// What should be.
+        resources: Vec<Resource>,
+    },
+    /// What ails the site? Looks only.
+    Examine {
+        /// The node's name.
+        node: String,
+        /// What should be.
+        resources: Vec<Resource>,
+        /// The address to which the site's host names should lead.
+        edge: String,
+        /// The operator's clock, seconds since 1970.
+        clock: i64,
     },
     /// The authority's certificate.
     Authority,
@@ -179,6 +200,11 @@ pub enum Reply {
     Done,
     /// The plan.
     Planned(Box<Plan>),
+    /// What moved since a saved plan was made; empty when it holds.
+    Moved {
+        /// Each thing.
+        moved: Vec<Moved>,
+    },
     /// The run's id.
     Started {
         /// Its id.
@@ -195,10 +221,19 @@ pub enum Reply {
     Event(Event),
     /// No more events.
     Closed,
-    /// Workloads with their state.
-    Health {
+    /// How each part stands.
+    Status {
+        /// One per owner and part.
+        parts: Vec<PartStatus>,
         /// One per workload.
         workloads: Vec<Workload>,
+    },
+    /// Causes, those that explain most first, and what could not be looked at.
+    Examined {
+        /// The causes.
+        findings: Vec<openg2p_doctor::Finding>,
+        /// What could not be looked at.
+        unread: Vec<String>,
     },
     /// A text.
     Text(String),
@@ -237,22 +272,6 @@ pub struct Run {
     pub steps: Vec<(String, f64)>,
     /// Seconds that it took so far, or in all when it ended.
     pub elapsed: f64,
-}
-
-/// One workload's state.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Workload {
-    /// Owner in words.
-    pub owner: String,
-    /// Component or part.
-    pub part: String,
-    /// e.g. `Deployment dev/spar-mapper`.
-    pub object: String,
-    /// `ready`, `waiting`, `stuck`, `absent`, `unknown`.
-    pub state: String,
-    /// The cause in words.
-    pub why: String,
 }
 
 /// A value for [`openg2p_run::EventKind::Result`].

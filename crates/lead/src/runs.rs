@@ -137,7 +137,12 @@ pub(crate) fn describe(state: &Path, id: &str) -> Run {
         Some(Work::Perform { plan, .. }) => plan
             .steps
             .iter()
-            .map(|step| (format!("{} {}", step.action.verb(), step.resource), step.estimate))
+            .map(|step| {
+                (
+                    format!("{} {}", step.action.verb(), step.resource),
+                    step.estimate.seconds,
+                )
+            })
             .collect(),
         _ => Vec::new(),
     };

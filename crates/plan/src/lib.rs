@@ -4,17 +4,24 @@
 //! This crate knows nothing of what a kind means; [`Verdict`]s come from the kinds themselves.
 
 mod difference;
+mod estimate;
+mod explain;
 mod fingerprint;
 mod graph;
 mod ledger;
+pub mod picture;
 mod planner;
 mod resource;
+mod saved;
 mod step;
 
 pub use difference::difference;
+pub use estimate::{Estimate, Experience};
+pub use explain::{Explanation, explain, meant};
 pub use fingerprint::{Fingerprint, canonical};
 pub use graph::{Cycle, Graph};
 pub use ledger::{Entry, EntryState, Ledger, LedgerError};
-pub use planner::{Assessed, PlanError, removal, towards};
-pub use resource::{Desired, Observed, Owner, Resource, ResourceId};
-pub use step::{Action, FieldChange, Inputs, Moved, Plan, Risk, Step, Verdict};
+pub use planner::{Assessed, Clash, Owned, PlanError, removal, towards};
+pub use resource::{Desired, Mark, Observed, Owner, Presence, Resource, ResourceId};
+pub use saved::{Fact, Inputs, Moved, Plan, plan_schema, plan_schema_text};
+pub use step::{Action, FieldChange, Risk, Step, Verdict, Weight};

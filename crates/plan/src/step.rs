@@ -1,9 +1,10 @@
-//! The plan: the complete ordered list of steps.
+//! One change of the world, as a plan holds it.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Fingerprint, Observed, Owner, ResourceId};
+use crate::{Estimate, Mark, Observed, Owner, ResourceId};
 
 /// What a kind says of one resource after comparing desired and observed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -23,8 +24,20 @@ pub enum Verdict {
     Unknown(String),
 }
 
+impl Verdict {
+    /// What a step of this verdict does; none where there is no step.
+    pub fn action(&self) -> Option<Action> {
+        match self {
+            Self::Create => Some(Action::Create),
+            Self::Update(_) => Some(Action::Update),
+            Self::Replace(_) => Some(Action::Replace),
+            Self::Same | Self::Conflict(_) | Self::Unknown(_) => None,
+        }
+    }
+}
+
 /// One field that differs. Values of secrets never appear here.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FieldChange {
     /// JSON-path-like, e.g. `spec.replicas`.
     pub path: String,
@@ -46,7 +59,7 @@ impl FieldChange {
 }
 
 /// What a step does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Action {
     /// Make it.
@@ -60,6 +73,9 @@ pub enum Action {
 }
 
 impl Action {
+    /// All of them, in the order in which people are told.
+    pub const ALL: [Self; 4] = [Self::Create, Self::Update, Self::Replace, Self::Remove];
+
     /// The word people see.
     pub fn verb(self) -> &'static str {
         match self {
@@ -69,13 +85,24 @@ impl Action {
             Self::Remove => "remove",
         }
     }
+
+    /// The sign in front of a line.
+    pub fn sign(self) -> &'static str {
+        match self {
+            Self::Create => "+",
+            Self::Update => "~",
+            Self::Replace => "±",
+            Self::Remove => "-",
+        }
+    }
 }
 
 /// What a step may cost the people who depend on the site.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Risk {
     /// Nobody notices.
+    #[default]
     Harmless,
     /// A process restarts.
     Restart,
@@ -85,12 +112,37 @@ pub enum Risk {
     Data,
 }
 
+impl Risk {
+    /// The word people see.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Harmless => "harmless",
+            Self::Restart => "restart",
+            Self::Downtime => "downtime",
+            Self::Data => "data",
+        }
+    }
+}
+
+/// What a kind says of a change beyond the change itself.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Weight {
+    /// What it may cost.
+    pub risk: Risk,
+    /// Seconds that the kind guesses.
+    pub guess: f64,
+    /// What undoes it, in words.
+    pub undo: String,
+}
+
 /// One change of the world.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Step {
     /// Position in the plan, from 0.
     pub number: usize,
+    /// Kind of the resource, the first part of its id.
+    pub kind: String,
     /// What is changed.
     pub resource: ResourceId,
     /// Who holds it.
@@ -101,149 +153,35 @@ pub struct Step {
     pub action: Action,
     /// Why.
     pub why: String,
+    /// What asks for it: a line of the site file with its key, or a component.
+    pub asked_by: String,
     /// What differs.
     pub changes: Vec<FieldChange>,
-    /// The state that the step expects.
-    pub expects: Fingerprint,
+    /// The state that the step expects. It refuses another one.
+    pub before: Mark,
+    /// The state that it leaves: the fingerprint is that of `desired`.
+    pub after: Mark,
     /// The desired state that it leaves, in the kind's shape; for a removal, the state that was recorded.
     pub desired: Value,
     /// Numbers of the steps that must be done before.
     pub needs: Vec<usize>,
+    /// Numbers of steps that come before, though this one is tried even if they failed.
+    pub follows: Vec<usize>,
     /// Resources that this one needs (kept in the ledger so that removal knows the reverse order).
     pub resource_needs: Vec<ResourceId>,
     /// Possible cost.
     pub risk: Risk,
-    /// Expected seconds.
-    pub estimate: f64,
+    /// Seconds that its kind guesses, before this machine has taught anything.
+    pub guess: f64,
+    /// What it will take on this machine.
+    pub estimate: Estimate,
+    /// What undoes it.
+    pub undo: String,
 }
 
-/// What a plan was made from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Inputs {
-    /// SHA-256 of the resolved site.
-    pub site: Fingerprint,
-    /// SHA-256 of the bundle's index.
-    pub bundle: String,
-    /// The ledger's generation.
-    pub ledger_generation: u64,
-    /// Version of the program.
-    pub engine: String,
-}
-
-/// The complete ordered list of steps.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Plan {
-    /// Always `openg2p.org/plan/v1`.
-    pub api_version: String,
-    /// The site's name.
-    pub site: String,
-    /// What it was made from.
-    pub inputs: Inputs,
-    /// In an order that respects every need.
-    pub steps: Vec<Step>,
-    /// How many resources are as they should be.
-    pub unchanged: usize,
-    /// What a person should know first.
-    pub warnings: Vec<String>,
-}
-
-/// One thing that moved between a saved plan and now.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Moved {
-    /// What moved: a resource id or an input's name.
-    pub what: String,
-    /// As it was planned.
-    pub planned: String,
-    /// As it is now.
-    pub now: String,
-}
-
-impl Plan {
-    /// The format that this program writes and reads.
-    pub const API_VERSION: &'static str = "openg2p.org/plan/v1";
-
-    /// True when there is nothing to do.
-    pub fn is_empty(&self) -> bool {
-        self.steps.is_empty()
-    }
-
-    /// Sum of the steps' estimates along the longest chain of needs, in seconds.
-    pub fn critical_path(&self) -> f64 {
-        let mut finish = vec![0.0_f64; self.steps.len()];
-        for (index, step) in self.steps.iter().enumerate() {
-            let start = step
-                .needs
-                .iter()
-                .filter_map(|need| finish.get(*need))
-                .copied()
-                .fold(0.0, f64::max);
-            finish[index] = start + step.estimate;
-        }
-        finish.into_iter().fold(0.0, f64::max)
-    }
-
-    /// Everything that differs between this saved plan and `now`, the plan made afresh; empty when the saved
-    /// plan still holds.
-    pub fn moved(&self, now: &Plan) -> Vec<Moved> {
-        let mut moved = Vec::new();
-        let mut input = |what: &str, planned: &str, current: &str| {
-            if planned != current {
-                moved.push(Moved {
-                    what: what.into(),
-                    planned: planned.into(),
-                    now: current.into(),
-                });
-            }
-        };
-        input("site name", &self.site, &now.site);
-        input("site file", self.inputs.site.short(), now.inputs.site.short());
-        input("bundle", &self.inputs.bundle, &now.inputs.bundle);
-        input("openg2p version", &self.inputs.engine, &now.inputs.engine);
-        input(
-            "ledger generation",
-            &self.inputs.ledger_generation.to_string(),
-            &now.inputs.ledger_generation.to_string(),
-        );
-        let describe = |step: Option<&Step>| match step {
-            Some(step) => format!("{} from state {}", step.action.verb(), step.expects.short()),
-            None => "nothing to do".to_owned(),
-        };
-        let mut names: Vec<&ResourceId> = self
-            .steps
-            .iter()
-            .chain(&now.steps)
-            .map(|step| &step.resource)
-            .collect();
-        names.sort();
-        names.dedup();
-        for name in names {
-            let find = |plan: &'_ Plan| plan.steps.iter().find(|step| &step.resource == name).cloned();
-            let (planned, current) = (find(self), find(now));
-            let same = match (&planned, &current) {
-                (Some(planned), Some(current)) => {
-                    planned.action == current.action
-                        && planned.expects == current.expects
-                        && planned.desired == current.desired
-                }
-                _ => false,
-            };
-            if !same {
-                moved.push(Moved {
-                    what: name.to_string(),
-                    planned: describe(planned.as_ref()),
-                    now: describe(current.as_ref()),
-                });
-            }
-        }
-        moved
-    }
-}
-
-impl Verdict {
-    /// The fingerprint that a step made from this verdict expects to find.
-    pub fn expectation(observed: &Observed) -> Fingerprint {
-        observed.fingerprint()
+impl Step {
+    /// The mark of what a step expects to find.
+    pub fn expectation(observed: &Observed) -> Mark {
+        observed.mark()
     }
 }

@@ -44,6 +44,16 @@ pub struct Listener {
     pub process: Option<String>,
 }
 
+/// Who wrote a file last.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FileOrigin {
+    /// Name of the file's owner, or its user id where it has no name.
+    pub user: String,
+    /// When its content was changed last, seconds since 1970.
+    pub modified: i64,
+}
+
 /// Where the bytes of a file come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FileContent<'a> {
@@ -157,6 +167,8 @@ pub trait Host: Send + Sync {
     async fn listeners(&self) -> Result<Vec<Listener>, PortError>;
     /// What stands at `path`.
     async fn stat(&self, path: &str) -> Result<FileState, PortError>;
+    /// Who wrote what stands at `path`, absent when nothing is there or it cannot be known.
+    async fn origin(&self, path: &str) -> Result<Option<FileOrigin>, PortError>;
     /// The bytes at `path`, absent when nothing is there.
     async fn read(&self, path: &str) -> Result<Option<Vec<u8>>, PortError>;
     /// Writes a file whole: temporary file, fsync, rename. Parent folders must be there.

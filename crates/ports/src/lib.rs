@@ -12,7 +12,7 @@ mod state;
 pub use bundle::{Bundle, BundleMember};
 pub use cluster::{Cluster, FieldConflict, Object, ObjectRef, Ownership, Readiness, Trial, Waiting};
 pub use error::PortError;
-pub use host::{Command, FileContent, FileState, Host, HostFacts, Listener, Output, UnitState};
+pub use host::{Command, FileContent, FileOrigin, FileState, Host, HostFacts, Listener, Output, UnitState};
 pub use state::{Random, State};
 
 /// Everything the engine may touch.

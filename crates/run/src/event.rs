@@ -1,6 +1,6 @@
 //! What happens in a run, as one stream for terminal, JSON, log and tests.
 
-use openg2p_plan::Action;
+use openg2p_plan::{Action, Moved};
 use serde::{Deserialize, Serialize};
 
 /// One thing that happened.
@@ -86,6 +86,11 @@ pub enum EventKind {
         seconds: f64,
         /// What failed and why.
         error: Option<Failure>,
+    },
+    /// Something that the plan rests on is not what it was: the run is refused, and nothing was changed.
+    Moved {
+        /// What moved.
+        moved: Moved,
     },
     /// A result that a command prints, e.g. the report of `verify`.
     Result {

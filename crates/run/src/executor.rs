@@ -1,16 +1,16 @@
 //! Performs the steps of a plan, side by side where their needs allow.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use openg2p_kinds::{Subject, kind};
-use openg2p_plan::{Action, Plan, Step, Verdict};
+use openg2p_plan::{Action, Plan, Presence, Step, Verdict};
 use openg2p_ports::{PortError, World};
 
 use crate::event::Failure;
+use crate::schedule::{Next, Schedule};
 use crate::{EventKind, Memory, Outcome, Sink};
 
 /// How a plan ended.
@@ -24,13 +24,11 @@ pub struct Finished {
     pub skipped: usize,
     /// True when a person stopped it.
     pub stopped: bool,
+    /// Seconds of each step that was done.
+    pub seconds: Vec<(usize, f64)>,
 }
 
-/// Most steps at once. Steps mostly wait for others (pods, units); the host's package manager and Nginx take one at a
-/// time of themselves.
-const WIDTH: usize = 16;
-
-/// Performs `plan`. `interrupted` ends it between steps: what has begun is finished.
+/// Performs `plan`, which is without fault. `interrupted` ends it between steps: what has begun is finished.
 pub async fn execute(
     world: &World,
     memory: &Memory,
@@ -39,34 +37,20 @@ pub async fn execute(
     interrupted: &AtomicBool,
 ) -> Finished {
     let mut finished = Finished::default();
-    let mut waiting: BTreeSet<usize> = (0..plan.steps.len()).collect();
-    let mut outcome: BTreeMap<usize, Outcome> = BTreeMap::new();
     let mut running = FuturesUnordered::new();
-    let mut busy: BTreeMap<&'static str, usize> = BTreeMap::new();
-    let urgencies = urgency(plan);
+    let mut schedule = Schedule::new(plan);
     loop {
         finished.stopped |= interrupted.load(Ordering::Relaxed);
-        let mut ready: Vec<usize> = waiting
-            .iter()
-            .copied()
-            .filter(|number| {
-                plan.steps[*number]
-                    .needs
-                    .iter()
-                    .all(|need| outcome.contains_key(need))
-            })
-            .collect();
-        // what most other work waits for goes first
-        ready.sort_by(|a, b| urgencies[*b].total_cmp(&urgencies[*a]).then(a.cmp(b)));
-        for number in ready {
+        while let Some(next) = schedule.next() {
+            let (number, begins) = match next {
+                Next::Begin(number) => (number, !finished.stopped),
+                Next::Skip(number) => (number, false),
+            };
             let step = &plan.steps[number];
-            let blocked = step
-                .needs
-                .iter()
-                .any(|need| outcome.get(need) != Some(&Outcome::Done));
-            if blocked || finished.stopped {
-                waiting.remove(&number);
-                outcome.insert(number, Outcome::Skipped);
+            if !begins {
+                if matches!(next, Next::Begin(_)) {
+                    schedule.release(number);
+                }
                 finished.skipped += 1;
                 sink.emit(EventKind::StepFinished {
                     step: number,
@@ -75,23 +59,15 @@ pub async fn execute(
                     seconds: 0.0,
                     error: None,
                 });
+                schedule.ended(number, step.action, Outcome::Skipped);
                 continue;
             }
-            let shared = shared(step);
-            let full = shared.is_some_and(|(name, most)| busy.get(name).is_some_and(|count| *count >= most));
-            if running.len() >= WIDTH || full {
-                continue;
-            }
-            if let Some((name, _)) = shared {
-                *busy.entry(name).or_default() += 1;
-            }
-            waiting.remove(&number);
             sink.emit(EventKind::StepStarted {
                 step: number,
                 resource: step.resource.to_string(),
                 part: step.part.clone(),
                 action: step.action,
-                estimate: step.estimate,
+                estimate: step.estimate.seconds,
             });
             running.push(async move {
                 let started = Instant::now();
@@ -100,64 +76,33 @@ pub async fn execute(
             });
         }
         let Some((number, result, seconds)) = running.next().await else {
-            if waiting.is_empty() {
-                break;
-            }
-            // steps whose needs were skipped just now become ready in the next turn
-            continue;
+            debug_assert!(schedule.is_over(), "a step waits for nothing");
+            break;
         };
         let step = &plan.steps[number];
-        if let Some((name, _)) = shared(step)
-            && let Some(count) = busy.get_mut(name)
-        {
-            *count -= 1;
-        }
-        let error = match result {
+        let (outcome, error) = match result {
             Ok(()) => {
                 finished.done += 1;
-                outcome.insert(number, Outcome::Done);
-                None
+                finished.seconds.push((number, seconds));
+                (Outcome::Done, None)
             }
             Err(error) => {
-                outcome.insert(number, Outcome::Failed);
                 let failure = Failure::from(error);
                 finished.failed.push((number, failure.clone()));
-                Some(failure)
+                (Outcome::Failed, Some(failure))
             }
         };
+        schedule.release(number);
+        schedule.ended(number, step.action, outcome);
         sink.emit(EventKind::StepFinished {
             step: number,
             resource: step.resource.to_string(),
-            outcome: outcome[&number],
+            outcome,
             seconds,
             error,
         });
     }
     finished
-}
-
-/// What steps share, and how many at once: the package manager, Nginx and systemd take one change at a time; unpacking images
-/// keeps a disk and a processor busy, and more than two at once only make each other late.
-fn shared(step: &Step) -> Option<(&'static str, usize)> {
-    match step.resource.kind() {
-        "host-packages" => Some(("dpkg", 1)),
-        "nginx-site" | "certificate" => Some(("nginx", 1)),
-        "systemd-unit" => Some(("systemd", 1)),
-        "container-image" => Some(("images", 2)),
-        _ => None,
-    }
-}
-
-/// Seconds of work from the beginning of each step to the end of the longest chain that needs it.
-fn urgency(plan: &Plan) -> Vec<f64> {
-    let mut urgency: Vec<f64> = plan.steps.iter().map(|step| step.estimate).collect();
-    for step in plan.steps.iter().rev() {
-        let own = urgency[step.number];
-        for need in &step.needs {
-            urgency[*need] = urgency[*need].max(plan.steps[*need].estimate + own);
-        }
-    }
-    urgency
 }
 
 async fn perform(world: &World, memory: &Memory, step: &Step, sink: &dyn Sink) -> Result<(), PortError> {
@@ -177,6 +122,10 @@ async fn perform(world: &World, memory: &Memory, step: &Step, sink: &dyn Sink) -
         });
     };
     if step.action == Action::Remove {
+        if step.needs.is_empty() && step.before.is == Presence::Present {
+            // nothing of this run can have touched it yet; what its dependants' removal does to it is no surprise
+            still_there(world, memory, step, kind).await?;
+        }
         let Some(entry) = memory.removing(&step.resource).await? else {
             return Ok(());
         };
@@ -184,23 +133,21 @@ async fn perform(world: &World, memory: &Memory, step: &Step, sink: &dyn Sink) -
         return memory.removed(&step.resource).await;
     }
 
-    let entries = memory.entries(None).await;
-    let entry = entries.get(&step.resource);
+    let entry = memory.entry(&step.resource).await;
+    let entry = entry.as_ref();
     let subject = Subject {
         desired: &step.desired,
         entry,
     };
     let seen = kind.observe(world, &[subject]).await.into_iter().next();
     if let Some(seen) = &seen {
-        // Somebody was faster, or a run was cut off behind the effect. What is as it should be needs nothing but its record; a
-        // change that the kind itself would still make safely from here goes on only for things that were absent by reason
-        // of their needs. What the kind refuses or cannot read is never changed.
         let moved = |why: String| {
             let what = format!("{} {}", step.action.verb(), step.resource);
             Err(PortError::new("run::moved", what, world.host.name(), why)
                 .hint("make a new plan and apply that"))
         };
         match kind.compare(subject, seen) {
+            // Somebody was faster, or a run was cut off behind the effect: it needs nothing but its record.
             Verdict::Same => {
                 if let Some(entry) = entry {
                     memory.intend(step, &entry.details).await?;
@@ -208,12 +155,22 @@ async fn perform(world: &World, memory: &Memory, step: &Step, sink: &dyn Sink) -
                 let details = entry.map_or_else(Default::default, |entry| entry.details.clone());
                 return memory.present(&step.resource, details).await;
             }
+            // What the kind refuses or cannot read is never changed.
             Verdict::Conflict(why) | Verdict::Unknown(why) => return moved(why),
-            _ if seen.fingerprint() == step.expects => {}
-            Verdict::Create if step.action == Action::Create => {}
-            Verdict::Update(_) if step.action == Action::Update => {}
-            Verdict::Update(_) if matches!(name, "systemd-unit" | "kubernetes-cluster") => {}
-            _ => return moved("it is no longer in the state that the plan expects".into()),
+            _ if seen.mark() == step.before => {}
+            // what held it was made anew by this run, and it could not be read before
+            Verdict::Create if step.before.is == Presence::Unread => {}
+            // steps of this very run brought it there: packages bring units, a restart brings a cluster's API back
+            Verdict::Update(_) if !step.needs.is_empty() && shaped_by_needs(name) => {}
+            _ => {
+                let by = kind.changed_by(world, subject).await;
+                let by = by.map_or_else(String::new, |by| format!(", by {by}"));
+                return moved(format!(
+                    "the plan expects it {}, and it is {}{by}",
+                    step.before.words(),
+                    seen.mark().words()
+                ));
+            }
         }
     }
     let details = kind.intend(world, subject).await?;
@@ -222,4 +179,38 @@ async fn perform(world: &World, memory: &Memory, step: &Step, sink: &dyn Sink) -
         .change(world, step.action, subject, details, &progress)
         .await?;
     memory.present(&step.resource, details).await
+}
+
+/// Refuses the removal of a thing that somebody changed since the plan was made.
+async fn still_there(
+    world: &World,
+    memory: &Memory,
+    step: &Step,
+    kind: &dyn openg2p_kinds::Kind,
+) -> Result<(), PortError> {
+    let entry = memory.entry(&step.resource).await;
+    let subject = Subject {
+        desired: &step.desired,
+        entry: entry.as_ref(),
+    };
+    let seen = kind.observe(world, &[subject]).await.into_iter().next();
+    match seen.map(|seen| seen.mark()) {
+        Some(mark) if mark.is == Presence::Present && mark != step.before => Err(PortError::new(
+            "run::moved",
+            format!("remove {}", step.resource),
+            world.host.name(),
+            format!(
+                "the plan expects it {}, and it is {}",
+                step.before.words(),
+                mark.words()
+            ),
+        )
+        .hint("make a new plan and apply that")),
+        _ => Ok(()),
+    }
+}
+
+/// Kinds whose state follows from what their needs do, so that a step may meet another one than the plan saw.
+fn shaped_by_needs(kind: &str) -> bool {
+    matches!(kind, "systemd-unit" | "kubernetes-cluster")
 }

@@ -3,14 +3,25 @@
 //! A run makes no choices. It is given a plan and performs exactly its steps, each only from the state that the plan
 //! expects; what moved since stops that step and all that need it.
 
-pub use openg2p_kinds::{fields_of, waits_for_readiness};
+pub use openg2p_kinds::{Kind, fields_of, kind, waits_for_readiness};
 
 mod assess;
 mod event;
+mod examine;
 mod executor;
+mod experience;
+mod moved;
+mod perform;
 mod record;
+mod schedule;
+mod status;
 
-pub use assess::{Situation, assess, entries_observed};
+pub use assess::{Situation, assess, assess_fresh, compared, entries_observed};
 pub use event::{Event, EventKind, Failure, Outcome, Sink};
+pub use examine::examine;
 pub use executor::{Finished, execute};
+pub use experience::{experience, learn};
+pub use moved::{Engine, host_words, moved};
+pub use perform::{Refusal, perform};
 pub use record::{Memory, RecordError, RunInfo};
+pub use status::{Cause, PartStatus, Standing, Workload, judge, workloads};

@@ -181,6 +181,11 @@ impl Memory {
         self.journal("removed", json!({"resource": resource})).await
     }
 
+    /// One entry.
+    pub async fn entry(&self, resource: &ResourceId) -> Option<Entry> {
+        self.inner.lock().await.entries.get(resource).cloned()
+    }
+
     /// Entries of these owners, or all.
     pub async fn entries(&self, owners: Option<&[Owner]>) -> BTreeMap<ResourceId, Entry> {
         let ledger = self.inner.lock().await;

@@ -86,7 +86,7 @@ impl Cluster for SimCluster {
     async fn get(&self, object: &ObjectRef) -> Result<Option<Object>, PortError> {
         self.0
             .look("cluster.get", &object.to_string(), |things| {
-                Ok(api(things)?.get(object).cloned().map(Object))
+                Ok(api(things)?.with_managers(object).map(Object))
             })
             .await
     }

@@ -96,6 +96,20 @@ impl Machine {
                 self.units.failed.remove(*unit);
                 done(String::new())
             }
+            ("getent", ["ahosts", name]) => {
+                let hosts = self.files.text("/etc/hosts");
+                let found: Vec<String> = hosts
+                    .lines()
+                    .filter(|line| line.split_whitespace().skip(1).any(|known| known == *name))
+                    .filter_map(|line| line.split_whitespace().next())
+                    .map(|address| format!("{address} STREAM {name}\n"))
+                    .collect();
+                Output {
+                    status: Some(if found.is_empty() { 2 } else { 0 }),
+                    stdout: found.concat(),
+                    stderr: String::new(),
+                }
+            }
             ("journalctl", ["--no-pager", "--lines=8", "--output=cat", "--unit", unit]) => {
                 done(format!("{unit}: the log is not simulated\n"))
             }

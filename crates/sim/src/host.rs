@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use openg2p_ports::{
-    Command, FileContent, FileState, Host, HostFacts, Listener, Output, PortError, UnitState,
+    Command, FileContent, FileOrigin, FileState, Host, HostFacts, Listener, Output, PortError, UnitState,
 };
 
 use crate::simulation::Simulation;
@@ -60,6 +60,11 @@ impl Host for SimHost {
                 Ok(things.machine.listeners.iter().cloned().chain(own).collect())
             })
             .await
+    }
+
+    async fn origin(&self, path: &str) -> Result<Option<FileOrigin>, PortError> {
+        // times and owners of files are not kept here
+        self.simulation.look("host.origin", path, |_| Ok(None)).await
     }
 
     async fn stat(&self, path: &str) -> Result<FileState, PortError> {

@@ -190,6 +190,16 @@ impl Objects {
         self.stored.get(place).map(|stored| &stored.value)
     }
 
+    /// One object as the API gives it alone: with the managers of its fields. Their times are not kept.
+    pub(crate) fn with_managers(&self, place: &ObjectRef) -> Option<Value> {
+        let stored = self.stored.get(place)?;
+        let mut value = stored.value.clone();
+        let managers = stored.managers.keys();
+        let managers: Vec<Value> = managers.map(|name| json!({"manager": name})).collect();
+        value["metadata"]["managedFields"] = json!(managers);
+        Some(value)
+    }
+
     fn namespace(name: &str) -> ObjectRef {
         ObjectRef {
             api_version: "v1".into(),

@@ -58,6 +58,7 @@ impl Machine {
         }
         for program in [
             "/usr/bin/systemctl",
+            "/usr/bin/getent",
             "/usr/bin/journalctl",
             "/usr/bin/find",
             "/usr/sbin/sysctl",

@@ -154,8 +154,13 @@ impl Story {
     fn refused(&mut self, why: &str) {
         let (code, list) = why.split_once(": ").unwrap_or((why, ""));
         self.say(&format!("refused, {code}:"));
-        for reason in list.split("; ").filter(|reason| !reason.is_empty()) {
+        let reasons: Vec<&str> = list.split("; ").filter(|reason| !reason.is_empty()).collect();
+        let shown = if reasons.len() > SHORT { 3 } else { SHORT };
+        for reason in reasons.iter().take(shown) {
             self.say(&format!("  {reason}"));
+        }
+        if reasons.len() > shown {
+            self.say("  and more");
         }
     }
 
@@ -166,20 +171,20 @@ impl Story {
         let wanted = self.wish.clone();
         let before = if saved { self.saved.clone() } else { None };
         let ended = simulation.drive(async {
-            let now = match plan(&simulation, &wanted).await {
-                Ok(now) => now,
-                Err(error) => return Ended::Refused(error.to_string()),
-            };
             let Some(before) = before else {
-                return perform(&simulation, &now, &run).await;
+                return match plan(&simulation, &wanted).await {
+                    Ok(now) => perform(&simulation, &now, &run).await,
+                    Err(error) => Ended::Refused(error.to_string()),
+                };
             };
-            let moved = before.moved(&now);
+            // what the operator's program compares, then what the run itself looks at
+            let mut moved = before.inputs_moved(&wanted.site, &wanted.inputs);
+            moved.extend(before.wishes_moved(&wanted.resources));
             if moved.is_empty() {
                 return perform(&simulation, &before, &run).await;
             }
-            let mut lines: Vec<String> = moved.iter().take(3).map(|moved| moved.what.clone()).collect();
-            lines.extend((moved.len() > 3).then(|| "and more".to_owned()));
-            Ended::Refused(format!("plan::moved: {}", lines.join("; ")))
+            let words: Vec<String> = moved.iter().map(openg2p_plan::Moved::words).collect();
+            Ended::Refused(format!("plan::moved: {}", words.join("; ")))
         });
         let second = self.told.lock().unwrap().take();
         if let Some(second) = second {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use openg2p_bundle::index::Digest;
 use openg2p_ports::{
-    Command, FileContent, FileState, Host, HostFacts, Listener, Output, PortError, UnitState,
+    Command, FileContent, FileOrigin, FileState, Host, HostFacts, Listener, Output, PortError, UnitState,
 };
 use sha2::{Digest as _, Sha256};
 
@@ -196,6 +196,17 @@ fn write_blob(bundle: &BundleDirectory, sha256: &str, path: &Path, mode: u32) ->
     })
 }
 
+/// The name of a user in /etc/passwd, or the id where it has none.
+fn user_name(id: u32) -> String {
+    let text = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let id = id.to_string();
+    text.lines()
+        .map(|line| line.split(':').collect::<Vec<_>>())
+        .find(|fields| fields.get(2) == Some(&id.as_str()))
+        .and_then(|fields| fields.first().map(|name| (*name).to_owned()))
+        .unwrap_or(id)
+}
+
 #[async_trait]
 impl Host for LocalHost {
     fn name(&self) -> &str {
@@ -208,6 +219,19 @@ impl Host for LocalHost {
 
     async fn listeners(&self) -> Result<Vec<Listener>, PortError> {
         Ok(listeners())
+    }
+
+    async fn origin(&self, path: &str) -> Result<Option<FileOrigin>, PortError> {
+        use std::os::unix::fs::MetadataExt as _;
+        let place = PathBuf::from(path);
+        match std::fs::symlink_metadata(&place) {
+            Ok(metadata) => Ok(Some(FileOrigin {
+                user: user_name(metadata.uid()),
+                modified: metadata.mtime(),
+            })),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(failed("look at a file", &place, &error)),
+        }
     }
 
     async fn stat(&self, path: &str) -> Result<FileState, PortError> {

@@ -1,19 +1,20 @@
 //! `openg2p apply`: makes the site what its file says.
 
 use std::cell::Cell;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
-use openg2p_lead::protocol::{Job, Request, Work};
-use openg2p_plan::{Plan, Risk};
+use openg2p_lead::protocol::{Job, Reply, Request, Work};
+use openg2p_plan::{Moved, Plan, Risk};
 use serde_json::json;
 
 use super::Context;
-use super::plan::{Purpose, make, show, summary};
+use super::plan::{Purpose, check, lead_name, make};
 use crate::error::{CliError, Exit};
 use crate::output::Printer;
+use crate::output::plan::{show, summary};
 use crate::prepared::{BundleArgs, LeadArgs, Prepared, TakeOverArgs, prepare};
-use crate::remote::Lead;
+use crate::remote::{Lead, unexpected};
 use crate::watch::{Course, start, watch};
 
 /// What `apply` takes.
@@ -39,7 +40,7 @@ pub struct ApplyArgs {
 /// Plans, asks, sends the bundle and watches the run.
 pub fn run(args: &ApplyArgs, context: &Context<'_>) -> Result<Exit, CliError> {
     let printer = context.printer;
-    let saved = args.plan.as_deref().map(read_plan).transpose()?;
+    let saved = args.plan.as_deref().map(super::plan::read).transpose()?;
     let mut prepared = prepare(context, &args.bundle.bundle)?;
     args.take_over.apply_to(&mut prepared, saved.as_ref());
     super::block_on(async {
@@ -57,11 +58,7 @@ pub fn run(args: &ApplyArgs, context: &Context<'_>) -> Result<Exit, CliError> {
         // every byte before the first effect: an altered member must not be found half way
         super::bundle::whole(&prepared.bundle)?;
         send_bundle(&mut lead, &prepared, printer).await?;
-        let node = prepared
-            .site
-            .lead()
-            .map(|node| node.name.clone())
-            .unwrap_or_default();
+        let node = lead_name(&prepared);
         let course = Course::of(&plan);
         let work = Work::Perform {
             command: "apply".into(),
@@ -90,26 +87,6 @@ pub fn run(args: &ApplyArgs, context: &Context<'_>) -> Result<Exit, CliError> {
     })
 }
 
-fn read_plan(path: &Path) -> Result<Plan, CliError> {
-    let bad = |why: String| {
-        CliError::bad_input("plan::unreadable", "the saved plan cannot be read")
-            .at(path.display())
-            .because(why)
-            .hint("make one with `openg2p plan -o FILE`")
-    };
-    let text = std::fs::read_to_string(path).map_err(|error| bad(error.to_string()))?;
-    let plan: Plan = serde_json::from_str(&text).map_err(|error| bad(error.to_string()))?;
-    if plan.api_version == Plan::API_VERSION {
-        Ok(plan)
-    } else {
-        Err(bad(format!(
-            "it is written in format `{}`, and this program reads `{}`",
-            plan.api_version,
-            Plan::API_VERSION
-        )))
-    }
-}
-
 /// The plan that shall be performed: the saved one if it still holds, or a fresh one that a person agreed to.
 async fn agreed(
     lead: &mut Lead,
@@ -118,27 +95,26 @@ async fn agreed(
     yes: bool,
     printer: &Printer,
 ) -> Result<Plan, CliError> {
-    let fresh = make(lead, prepared, Purpose::Change, printer).await?;
     if let Some(saved) = saved {
-        let moved = saved.moved(&fresh);
+        let mut moved = saved.inputs_moved(&prepared.site.name, &prepared.inputs);
+        moved.extend(saved.wishes_moved(&prepared.resources));
+        if moved.is_empty() {
+            check(lead, prepared, Purpose::Change, printer).await?;
+            let request = Request::Holds {
+                node: lead_name(prepared),
+                plan: Box::new(saved.clone()),
+            };
+            moved = match lead.ask(&request).await? {
+                Reply::Moved { moved } => moved,
+                other => return Err(unexpected(&other)),
+            };
+        }
         if moved.is_empty() {
             return Ok(saved);
         }
-        let mut error = CliError::refused(
-            "plan::moved",
-            "the saved plan no longer holds; nothing was changed",
-        );
-        for item in moved.iter().take(20) {
-            error = error.because(format!(
-                "{}: planned {}, now {}",
-                item.what, item.planned, item.now
-            ));
-        }
-        if moved.len() > 20 {
-            error = error.because(format!("and {} more", moved.len() - 20));
-        }
-        return Err(error.hint("make a new plan: `openg2p plan -o FILE`"));
+        return Err(no_longer_holds(&moved));
     }
+    let fresh = make(lead, prepared, Purpose::Change, printer).await?;
     consent(&fresh, yes, printer)?;
     Ok(fresh)
 }
@@ -196,6 +172,18 @@ fn unasked(data: bool, summary: &str) -> CliError {
     CliError::needs_person(code, what)
         .because(summary)
         .hint("look at `openg2p plan`, then say `openg2p apply --yes`")
+}
+
+/// The refusal of a plan, with each thing that moved.
+pub(crate) fn no_longer_holds(moved: &[Moved]) -> CliError {
+    let mut error = CliError::refused("plan::moved", "the plan no longer holds; nothing was changed");
+    for item in moved.iter().take(20) {
+        error = error.because(item.words());
+    }
+    if moved.len() > 20 {
+        error = error.because(format!("and {} more", moved.len() - 20));
+    }
+    error.hint("make a new plan, look at it, and apply that: `openg2p plan -o FILE`")
 }
 
 async fn send_bundle(lead: &mut Lead, prepared: &Prepared, printer: &Printer) -> Result<(), CliError> {

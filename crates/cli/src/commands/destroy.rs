@@ -6,8 +6,8 @@ use openg2p_plan::{Owner, Plan};
 use serde_json::json;
 
 use super::Context;
-use super::plan::show;
 use crate::error::{CliError, Exit};
+use crate::output::plan::show;
 use crate::prepared::{LeadArgs, inputs, site};
 use crate::remote::{Lead, unexpected};
 use crate::watch::{Course, start, watch};

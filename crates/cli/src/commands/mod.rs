@@ -6,6 +6,8 @@ pub mod bundle;
 pub mod chart;
 pub mod check;
 pub mod destroy;
+pub mod doctor;
+pub mod explain;
 pub mod init;
 pub mod lead_side;
 pub mod plan;
@@ -46,8 +48,10 @@ pub fn dispatch(command: Command, context: &Context<'_>) -> Result<Exit, CliErro
         Command::Bundle(args) => bundle::run(&args, context),
         Command::Chart(args) => chart::run(&args, context),
         Command::Plan(args) => plan::run(&args, context),
+        Command::Explain(args) => explain::run(&args, context),
         Command::Apply(args) => apply::run(&args, context),
         Command::Status(args) => status::run(&args, context),
+        Command::Doctor(args) => doctor::run(&args, context),
         Command::Verify(args) => verify::run(&args, context),
         Command::Destroy(args) => destroy::run(&args, context),
         Command::Attach(args) => attach::run(&args, context),

@@ -1,14 +1,18 @@
 //! `openg2p plan`: what apply would do.
 
+use std::path::{Path, PathBuf};
+
 use clap::Args;
 use openg2p_lead::protocol::{Reply, Request};
-use openg2p_plan::{Action, Plan, Risk, Step};
+use openg2p_plan::{Plan, Step, picture, plan_schema_text, towards};
 use openg2p_run::Failure;
 
 use super::Context;
 use crate::demand::demand;
 use crate::error::{CliError, Exit};
-use crate::output::{Printer, Table, diff, human_duration};
+use crate::output::Printer;
+use crate::output::diff;
+use crate::output::plan::{show, summary};
 use crate::prepared::{BundleArgs, LeadArgs, Prepared, TakeOverArgs, prepare};
 use crate::remote::{Lead, refusal, unexpected};
 
@@ -18,6 +22,15 @@ pub struct PlanArgs {
     /// Show each field that changes, old and new; values of secrets stay hidden
     #[arg(long)]
     pub diff: bool,
+    /// Plan for a bare host without asking any machine: for the review of a site file
+    #[arg(long)]
+    pub fresh: bool,
+    /// Also draw which step waits for which: a file that ends in `.svg` or `.dot`
+    #[arg(long, value_name = "FILE")]
+    pub picture: Option<PathBuf>,
+    /// Print the JSON Schema of plans and do nothing else
+    #[arg(long, conflicts_with_all = ["diff", "fresh", "picture"])]
+    pub schema: bool,
     /// What becomes ours.
     #[command(flatten)]
     pub take_over: TakeOverArgs,
@@ -31,46 +44,84 @@ pub struct PlanArgs {
 
 /// Looks at the world and shows every change that apply would make.
 pub fn run(args: &PlanArgs, context: &Context<'_>) -> Result<Exit, CliError> {
+    if args.schema {
+        context.printer.data(&plan_schema_text());
+        return Ok(Exit::Done);
+    }
+    let draw = args.picture.as_deref().map(picture_of).transpose()?;
     let mut prepared = prepare(context, &args.bundle.bundle)?;
     args.take_over.apply_to(&mut prepared, None);
-    super::block_on(async {
-        let mut lead = Lead::connect(&prepared.site, args.lead.identity.as_deref()).await?;
-        let plan = make(&mut lead, &prepared, Purpose::Change, context.printer).await?;
-        if let Some(path) = context.global.output_file() {
-            save(&plan, path)?;
-        }
-        if context.printer.is_json() {
-            context.printer.json(&plan);
-        } else if args.diff {
-            let fields = |step: &Step| openg2p_run::fields_of(&step.desired);
-            context
-                .printer
-                .data(&diff(&plan, context.printer.paint_out(), fields));
-            context.printer.note(&summary(&plan));
-        } else {
-            show(&plan, context.printer);
-        }
-        let path = context.global.output_file();
-        let apply = path.map_or("openg2p apply".to_owned(), |path| {
-            format!("openg2p apply {}", path.display())
-        });
-        if plan.is_empty() {
-            context
-                .printer
-                .next("openg2p status", "tells how the workloads are");
-        } else {
-            context.printer.next(&apply, "makes exactly these changes");
-        }
-        Ok(Exit::Done)
-    })
+    let plan = if args.fresh {
+        fresh(&prepared)?
+    } else {
+        super::block_on(async {
+            let mut lead = Lead::connect(&prepared.site, args.lead.identity.as_deref()).await?;
+            make(&mut lead, &prepared, Purpose::Change, context.printer).await
+        })?
+    };
+    if let Some((path, draw)) = draw {
+        write(path, "plan::picture", "the picture cannot be saved", &draw(&plan))?;
+    }
+    if let Some(path) = context.global.output_file() {
+        let text = serde_json::to_string_pretty(&plan).unwrap_or_default() + "\n";
+        write(path, "plan::save", "the plan cannot be saved", &text)?;
+    }
+    if context.printer.is_json() {
+        context.printer.json(&plan);
+    } else if args.diff {
+        let fields = |step: &Step| openg2p_run::fields_of(&step.desired);
+        let printer = context.printer;
+        printer.data(&diff(&plan, printer.paint_out(), fields));
+        printer.note(&summary(&plan));
+    } else {
+        show(&plan, context.printer);
+    }
+    let path = context.global.output_file();
+    let apply = path.map_or("openg2p apply".to_owned(), |path| {
+        format!("openg2p apply {}", path.display())
+    });
+    if plan.is_empty() {
+        context
+            .printer
+            .next("openg2p status", "tells how the workloads are");
+    } else if args.fresh {
+        context
+            .printer
+            .next("openg2p plan", "asks the machines what of this is there already");
+    } else {
+        context.printer.next(&apply, "makes exactly these changes");
+    }
+    Ok(Exit::Done)
 }
 
-fn save(plan: &Plan, path: &std::path::Path) -> Result<(), CliError> {
-    let text = serde_json::to_string_pretty(plan).unwrap_or_default() + "\n";
-    std::fs::write(path, text).map_err(|error| {
-        CliError::failed("plan::save", "the plan cannot be saved")
-            .at(path.display())
-            .because(error)
+type Draw = fn(&Plan) -> String;
+
+fn picture_of(path: &Path) -> Result<(&Path, Draw), CliError> {
+    match path.extension().and_then(|ending| ending.to_str()) {
+        Some("svg") => Ok((path, picture::svg)),
+        Some("dot") => Ok((path, picture::dot)),
+        _ => Err(
+            CliError::bad_input("plan::picture", "this is no sort of picture that can be drawn")
+                .at(path.display())
+                .hint("name a file that ends in `.svg` (for a browser) or `.dot` (for Graphviz)"),
+        ),
+    }
+}
+
+fn write(path: &Path, code: &str, message: &str, text: &str) -> Result<(), CliError> {
+    std::fs::write(path, text)
+        .map_err(|error| CliError::failed(code, message).at(path.display()).because(error))
+}
+
+/// The plan for a bare host. Nothing is asked: the same site file and bundle give the same plan, byte for byte.
+pub fn fresh(prepared: &Prepared) -> Result<Plan, CliError> {
+    let assessed = openg2p_run::assess_fresh(prepared.resources.clone());
+    let warnings = vec!["made without any machine: everything is taken to be absent".to_owned()];
+    let (site, inputs) = (&prepared.site.name, prepared.inputs.clone());
+    towards(site, inputs, assessed, Vec::new(), warnings).map_err(|error| {
+        let text = error.to_string();
+        let (code, why) = text.split_once(": ").unwrap_or(("plan::impossible", &text));
+        CliError::bad_input(code, "there is no plan for this site").because(why)
     })
 }
 
@@ -98,13 +149,13 @@ fn stopping(failures: Vec<Failure>, purpose: Purpose, printer: &Printer) -> Vec<
     stopping
 }
 
-/// Checks that the lead node may be used and plans there. Nothing is changed.
-pub async fn make(
+/// Checks that the lead node may be used. Nothing is changed.
+pub async fn check(
     lead: &mut Lead,
     prepared: &Prepared,
     purpose: Purpose,
     printer: &Printer,
-) -> Result<Plan, CliError> {
+) -> Result<(), CliError> {
     let check = Request::Check(demand(prepared));
     match lead.ask(&check).await? {
         Reply::Checked { failures, warnings } => {
@@ -118,17 +169,32 @@ pub async fn make(
                     "this host cannot take the site; nothing was changed",
                 ));
             }
+            Ok(())
         }
-        other => return Err(unexpected(&other)),
+        other => Err(unexpected(&other)),
     }
-    let node = prepared
+}
+
+/// The name of the lead node.
+pub fn lead_name(prepared: &Prepared) -> String {
+    prepared
         .site
         .lead()
         .map(|node| node.name.clone())
-        .unwrap_or_default();
+        .unwrap_or_default()
+}
+
+/// Checks that the lead node may be used and plans there. Nothing is changed.
+pub async fn make(
+    lead: &mut Lead,
+    prepared: &Prepared,
+    purpose: Purpose,
+    printer: &Printer,
+) -> Result<Plan, CliError> {
+    check(lead, prepared, purpose, printer).await?;
     let request = Request::Plan {
         site: prepared.site.name.clone(),
-        node,
+        node: lead_name(prepared),
         resources: prepared.resources.clone(),
         inputs: prepared.inputs.clone(),
     };
@@ -138,74 +204,29 @@ pub async fn make(
     }
 }
 
-/// One step in words.
-pub fn label(step: &Step) -> String {
-    format!("{} {}", step.action.verb(), step.resource)
-}
-
-/// Shows a plan to people: warnings first, then grouped by part, then the sum.
-pub fn show(plan: &Plan, printer: &Printer) {
-    for warning in &plan.warnings {
-        printer.warning(warning);
+/// Reads a plan that `openg2p plan -o FILE` saved, and refuses one that is not whole.
+pub fn read(path: &Path) -> Result<Plan, CliError> {
+    let bad = |why: String| {
+        CliError::bad_input("plan::unreadable", "the saved plan cannot be read")
+            .at(path.display())
+            .because(why)
+            .hint("make one with `openg2p plan -o FILE`")
+    };
+    let text = std::fs::read_to_string(path).map_err(|error| bad(error.to_string()))?;
+    let value: serde_json::Value = serde_json::from_str(&text).map_err(|error| bad(error.to_string()))?;
+    // the format first: another version's plan fails at some field, and that would be no explanation
+    let format = value["apiVersion"].as_str().unwrap_or("no format");
+    if format != Plan::API_VERSION {
+        return Err(bad(format!(
+            "it is written in format `{format}`, and this program reads `{}`",
+            Plan::API_VERSION
+        )));
     }
-    if plan.is_empty() {
-        printer.data(&format!(
-            "Nothing to do: {} resources are as they should be.\n",
-            plan.unchanged
-        ));
-        return;
+    let plan: Plan = serde_json::from_value(value).map_err(|error| bad(error.to_string()))?;
+    match plan.fault() {
+        None => Ok(plan),
+        Some(fault) => Err(bad(format!("it was altered: {fault}"))),
     }
-    let mut parts: Vec<&str> = Vec::new();
-    for step in &plan.steps {
-        if !parts.contains(&step.part.as_str()) {
-            parts.push(&step.part);
-        }
-    }
-    let mut table = Table::new(["PART", "ACTION", "RESOURCE", "RISK"]);
-    for part in parts {
-        for step in plan.steps.iter().filter(|step| step.part == part) {
-            table.row([
-                part.to_owned(),
-                step.action.verb().into(),
-                step.resource.to_string(),
-                risk(step.risk).into(),
-            ]);
-            for change in &step.changes {
-                let from = change.from.as_deref().unwrap_or("(unset)");
-                let to = change.to.as_deref().unwrap_or("(unset)");
-                table.row([
-                    String::new(),
-                    String::new(),
-                    format!("  {}: {from} -> {to}", change.path),
-                    String::new(),
-                ]);
-            }
-        }
-    }
-    printer.table(&table);
-    printer.note(&summary(plan));
-}
-
-fn risk(risk: Risk) -> &'static str {
-    match risk {
-        Risk::Harmless => "",
-        Risk::Restart => "restart",
-        Risk::Downtime => "downtime",
-        Risk::Data => "data",
-    }
-}
-
-/// `3 to create, 1 to update; 90 unchanged; about 2 min`.
-pub fn summary(plan: &Plan) -> String {
-    let count = |action: Action| plan.steps.iter().filter(|step| step.action == action).count();
-    let counts = [Action::Create, Action::Update, Action::Replace, Action::Remove]
-        .into_iter()
-        .filter(|action| count(*action) > 0)
-        .map(|action| format!("{} to {}", count(action), action.verb()))
-        .collect::<Vec<_>>()
-        .join(", ");
-    let time = human_duration(std::time::Duration::from_secs_f64(plan.critical_path()));
-    format!("{counts}; {} unchanged; at least {time}", plan.unchanged)
 }
 
 #[cfg(test)]

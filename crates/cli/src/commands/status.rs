@@ -1,13 +1,14 @@
 //! `openg2p status`: does the site do what its file says?
 
 use clap::Args;
-use openg2p_lead::protocol::{Reply, Request, Workload};
+use openg2p_lead::protocol::{Reply, Request};
+use openg2p_run::{PartStatus, Standing, Workload};
 use serde_json::json;
 
 use super::Context;
-use super::plan::{Purpose, make, summary};
+use super::plan::{Purpose, check, lead_name};
 use crate::error::{CliError, Exit};
-use crate::output::{Printer, Table};
+use crate::output::{Paint, Printer, Table};
 use crate::prepared::{BundleArgs, LeadArgs, prepare};
 use crate::remote::{Lead, unexpected};
 
@@ -22,87 +23,95 @@ pub struct StatusArgs {
     pub lead: LeadArgs,
 }
 
-/// A plan with nothing to do, and every workload ready.
+/// A verdict on every part, and the state of every workload.
 pub fn run(args: &StatusArgs, context: &Context<'_>) -> Result<Exit, CliError> {
     let printer = context.printer;
     let prepared = prepare(context, &args.bundle.bundle)?;
     super::block_on(async {
         let mut lead = Lead::connect(&prepared.site, args.lead.identity.as_deref()).await?;
-        let node = prepared
-            .site
-            .lead()
-            .map(|node| node.name.clone())
-            .unwrap_or_default();
-        // how the workloads are is told whatever becomes of the plan: a site that cannot be planned is the one to look at
-        let workloads = match lead.ask(&Request::Health { node }).await {
-            Ok(Reply::Health { workloads }) => workloads,
-            Ok(other) => return Err(unexpected(&other)),
-            Err(error) => {
-                let why = error.why.first().cloned().unwrap_or_default();
-                printer.warning(&format!("the workloads cannot be told: {why} [{}]", error.code));
-                Vec::new()
-            }
+        // a site that cannot be changed is the one to look at
+        check(&mut lead, &prepared, Purpose::Look, printer).await?;
+        let request = Request::Status {
+            node: lead_name(&prepared),
+            resources: prepared.resources.clone(),
         };
-        if !printer.is_json() {
-            show(&workloads, printer);
-        }
-        let plan = match make(&mut lead, &prepared, Purpose::Look, printer).await {
-            Ok(plan) => plan,
-            Err(error) => {
-                if printer.is_json() {
-                    printer.json(&json!({"asPlanned": null, "workloads": workloads, "error": error}));
-                    return Ok(error.kind.exit());
-                }
-                return Err(error);
-            }
+        let (parts, workloads) = match lead.ask(&request).await? {
+            Reply::Status { parts, workloads } => (parts, workloads),
+            other => return Err(unexpected(&other)),
         };
-        let sick: Vec<&Workload> = workloads
-            .iter()
-            .filter(|workload| workload.state != "ready")
-            .collect();
+        let good = parts.iter().all(|part| part.standing == Standing::Good);
         if printer.is_json() {
-            printer.json(&json!({
-                "asPlanned": plan.is_empty(), "changes": plan.steps, "workloads": workloads,
-            }));
-        }
-        if plan.is_empty() {
-            printer.note(&format!("{} resources are as the site file says", plan.unchanged));
+            printer.json(&json!({"good": good, "parts": parts, "workloads": workloads}));
         } else {
-            printer.note(&format!("differs from the site file: {}", summary(&plan)));
-            printer.next("openg2p plan", "shows each difference");
+            show(&parts, &workloads, printer);
         }
-        if sick.is_empty() && plan.is_empty() {
-            let environment = prepared
-                .site
-                .environments
-                .keys()
-                .next()
-                .cloned()
-                .unwrap_or_default();
+        if good {
+            let resources: usize = parts.iter().map(|part| part.resources).sum();
+            printer.note(&format!("{resources} resources are as the site file says"));
+            let environment = prepared.site.environments.keys().next();
             printer.next(
-                &format!("openg2p verify {environment}"),
+                &format!("openg2p verify {}", environment.cloned().unwrap_or_default()),
                 "proves that a payment goes through",
             );
             return Ok(Exit::Done);
+        }
+        let worst = parts.iter().max_by_key(|part| part.standing);
+        if let Some(worst) = worst {
+            printer.next(
+                &worst.next,
+                &format!("{} {} is {}", worst.owner, worst.part, worst.standing.word()),
+            );
         }
         Ok(Exit::Failed)
     })
 }
 
-fn show(workloads: &[Workload], printer: &Printer) {
-    let mut table = Table::new(["OWNER", "PART", "WORKLOAD", "STATE", "CAUSE"]);
-    for workload in workloads {
-        table.row([
-            &workload.owner,
-            &workload.part,
-            &workload.object,
-            &workload.state,
-            &one_line(&workload.why),
+fn paint(standing: Standing) -> Paint {
+    match standing {
+        Standing::Good => Paint::Good,
+        Standing::Failing | Standing::Refused | Standing::Unknown => Paint::Bad,
+        _ => Paint::Warning,
+    }
+}
+
+fn show(parts: &[PartStatus], workloads: &[Workload], printer: &Printer) {
+    let mut table = Table::new(["OWNER", "PART", "VERDICT", "CAUSE", "NEXT"]);
+    for part in parts {
+        let cause = part
+            .causes
+            .first()
+            .map(|cause| format!("{}: {}", cause.what, one_line(&cause.why)))
+            .unwrap_or_default();
+        let more = part.causes_in_all.saturating_sub(1);
+        let cause = if more > 0 {
+            format!("{cause} (and {more} more)")
+        } else {
+            cause
+        };
+        table.painted_row([
+            (part.owner.clone(), None),
+            (part.part.clone(), None),
+            (part.standing.word().to_owned(), Some(paint(part.standing))),
+            (cause, None),
+            (part.next.clone(), Some(Paint::Literal)),
         ]);
     }
-    if !table.is_empty() {
-        printer.table(&table);
+    printer.table(&table);
+    let sick: Vec<&Workload> = workloads
+        .iter()
+        .filter(|workload| workload.state != "ready")
+        .collect();
+    if sick.is_empty() && !printer.is_verbose() {
+        return;
     }
+    let mut table = Table::new(["WORKLOAD", "STATE", "CAUSE"]);
+    for workload in workloads {
+        if workload.state != "ready" || printer.is_verbose() {
+            table.row([&workload.object, &workload.state, &one_line(&workload.why)]);
+        }
+    }
+    printer.data("");
+    printer.table(&table);
 }
 
 fn one_line(text: &str) -> String {

@@ -2,6 +2,7 @@
 
 mod color;
 mod diff;
+pub mod plan;
 mod printer;
 mod progress;
 mod remaining;

@@ -3,11 +3,13 @@
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 #![expect(clippy::print_stdout, reason = "tests beside Helm say how much they compared")]
 
+mod bundle;
 mod chart;
 mod check;
 mod help;
 mod host;
 mod init;
+mod plan;
 mod runs;
 mod show;
 mod usage;

@@ -15,7 +15,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::future::BoxFuture;
 use futures::{FutureExt as _, StreamExt as _};
-use openg2p_plan::{Action, Entry, EntryState, FieldChange, Fingerprint, Observed, Risk, Verdict};
+use openg2p_plan::{Action, Entry, EntryState, FieldChange, Fingerprint, Observed, Resource, Risk, Verdict};
 use openg2p_ports::{Object, ObjectRef, Ownership, PortError, Trial, World};
 use serde_json::{Value, json};
 
@@ -249,6 +249,25 @@ async fn try_it(world: &World, object: &Object, desired: &Value, taken: bool) ->
     })
 }
 
+/// The field manager that wrote to the object last, besides those that only report a status, with the time.
+pub(crate) async fn last_manager(world: &World, object: &ObjectRef) -> Option<String> {
+    let live = world.cluster.get(object).await.ok()??;
+    let writers = live.0["metadata"]["managedFields"].as_array()?;
+    let last = writers
+        .iter()
+        .filter(|writer| writer["subresource"].as_str() != Some("status"))
+        // of writers within one second the stranger is the one to look at
+        .max_by_key(|writer| {
+            let stranger = writer["manager"].as_str() != Some(FIELD_MANAGER);
+            (writer["time"].as_str().unwrap_or_default(), stranger)
+        })?;
+    let manager = last["manager"].as_str()?;
+    Some(match last["time"].as_str() {
+        Some(time) => format!("{manager} at {time}"),
+        None => manager.to_owned(),
+    })
+}
+
 /// Deletes the object when it is the one that the ledger records, by uid.
 pub(crate) async fn delete_ours(world: &World, object: &ObjectRef, entry: &Entry) -> Result<(), PortError> {
     if world.cluster.reachable().await?.is_none() {
@@ -367,11 +386,16 @@ impl Kind for KubernetesObject {
         Verdict::Same
     }
 
-    fn risk(&self, desired: &Value) -> Risk {
+    fn risk(&self, action: Action, desired: &Value) -> Risk {
+        let removed = matches!(action, Action::Remove | Action::Replace);
         match desired["manifest"]["kind"].as_str() {
+            // a namespace takes all that is in it along, a claim its volume
+            Some("PersistentVolumeClaim" | "Namespace" | "CustomResourceDefinition") if removed => Risk::Data,
+            Some("Deployment" | "DaemonSet" | "StatefulSet" | "Service" | "APIService") if removed => {
+                Risk::Downtime
+            }
             Some("Deployment" | "DaemonSet") => Risk::Restart,
             Some("StatefulSet") => Risk::Downtime,
-            Some("PersistentVolumeClaim" | "Namespace") => Risk::Data,
             _ => Risk::Harmless,
         }
     }
@@ -384,6 +408,20 @@ impl Kind for KubernetesObject {
             (_, Some("DaemonSet" | "APIService")) => 8.0,
             _ => 0.1,
         }
+    }
+
+    fn claims(&self, resource: &Resource) -> Vec<String> {
+        reference(&resource.desired)
+            .map(|object| {
+                let namespace = object.namespace.as_deref().unwrap_or_default();
+                crate::object_claim(object.group(), &object.kind, namespace, &object.name)
+            })
+            .into_iter()
+            .collect()
+    }
+
+    async fn changed_by(&self, world: &World, subject: Subject<'_>) -> Option<String> {
+        last_manager(world, &reference(subject.desired)?).await
     }
 
     async fn change(

@@ -10,6 +10,8 @@
 )]
 
 mod boundaries;
+mod contract;
+mod doctor;
 mod drift;
 mod host_ports;
 mod kills;
@@ -21,6 +23,7 @@ mod reruns;
 mod runs;
 mod seeds;
 mod small;
+mod status;
 #[path = "../stories.rs"]
 mod stories;
 mod tiny;

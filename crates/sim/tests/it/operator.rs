@@ -3,7 +3,7 @@
 use std::sync::atomic::AtomicBool;
 
 use openg2p_plan::{Entry, Inputs, Ledger, Observed, Owner, Plan, PlanError, Resource, removal, towards};
-use openg2p_run::{Memory, RunInfo, assess, entries_observed, execute};
+use openg2p_run::{Engine, Memory, RunInfo, assess, entries_observed};
 use openg2p_sim::Simulation;
 use serde_json::Value;
 
@@ -82,8 +82,8 @@ pub(crate) async fn plan_removal(simulation: &Simulation, owners: Option<&[Owner
     let observed = entries_observed(&simulation.world(), entries).await;
     let warnings = observed
         .iter()
-        .filter_map(|(entry, seen, ..)| match seen {
-            Observed::Unknown(why) => Some(format!("{} cannot be read: {why}", entry.resource)),
+        .filter_map(|owned| match &owned.observed {
+            Observed::Unknown(why) => Some(format!("{} cannot be read: {why}", owned.entry.resource)),
             _ => None,
         })
         .collect();
@@ -115,25 +115,25 @@ pub(crate) async fn perform(simulation: &Simulation, plan: &Plan, run: &str) -> 
         id: run.into(),
         command: "apply".into(),
     };
-    let memory = match Memory::open(simulation.state(), info).await {
-        Ok((memory, _)) => memory,
-        Err(error) => return Ended::Refused(error.to_string()),
+    let engine = Engine {
+        version: "sim".into(),
+        host: None,
+        bundle_is_to_come: false,
     };
-    let generation = memory.ledger().await.generation;
-    if generation != plan.inputs.ledger_generation {
-        return Ended::Refused(format!("plan::moved: ledger generation {generation}"));
-    }
-    if let Err(error) = memory.claim(&plan.site).await {
-        return Ended::Refused(error.to_string());
-    }
-    let finished = execute(
+    let finished = openg2p_run::perform(
         &simulation.world(),
-        &memory,
+        simulation.state(),
+        info,
         plan,
+        &engine,
         &|_| {},
         &AtomicBool::new(false),
     )
     .await;
+    let finished = match finished {
+        Ok(finished) => finished,
+        Err(refusal) => return Ended::Refused(refusal.to_string()),
+    };
     if finished.failed.is_empty() {
         return Ended::Done(finished.done);
     }

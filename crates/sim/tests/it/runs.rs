@@ -4,7 +4,7 @@ use openg2p_plan::Action;
 use openg2p_sim::{Fault, Simulation, Things, Trouble, differences};
 use serde_json::Value;
 
-use crate::operator::{Ended, apply, converge, destroy, ledger, perform, plain, plan};
+use crate::operator::{Ended, apply, converge, destroy, ledger, plain, plan};
 use crate::whole::{Keys, bare, file, wish};
 
 #[test]
@@ -186,62 +186,6 @@ fn a_module_that_is_taken_out_of_the_site_file_is_pruned() {
         Vec::<String>::new()
     );
     assert_eq!(plain(&ledger(&fresh)), plain(&ledger(&simulation)));
-}
-
-#[test]
-fn a_saved_plan_is_refused_when_the_world_moved() {
-    let wish = wish(&file(&[("dev", &["spar"])]), Keys::Quick);
-    let simulation = bare(34);
-    apply(&simulation, &wish, "first").well();
-    let path = "/etc/openg2p/containerd.toml";
-    simulation.change(|things| things.machine.files.put(path, "mine"));
-    let saved = simulation.drive(plan(&simulation, &wish)).unwrap().unwrap();
-    assert!(saved.moved(&saved).is_empty());
-
-    // the same thing looks different by now: the plan says so, and the step itself would refuse too
-    simulation.change(|things| things.machine.files.put(path, "mine again"));
-    let now = simulation.drive(plan(&simulation, &wish)).unwrap().unwrap();
-    let moved = saved.moved(&now);
-    assert!(moved.iter().any(|moved| moved.what.ends_with(path)), "{moved:?}");
-
-    // another run came between
-    assert!(matches!(
-        simulation.drive(perform(&simulation, &now, "second")),
-        Some(Ended::Done(_))
-    ));
-    let before = simulation.things();
-    let Some(Ended::Refused(why)) = simulation.drive(perform(&simulation, &saved, "third")) else {
-        panic!("performed")
-    };
-    assert!(why.starts_with("plan::moved"), "{why}");
-    assert!(*before == *simulation.things());
-}
-
-#[test]
-fn a_thing_that_appears_between_plan_and_step_is_not_touched() {
-    let wish = wish(&file(&[]), Keys::Quick);
-    let simulation = bare(35);
-    let saved = simulation.drive(plan(&simulation, &wish)).unwrap().unwrap();
-    simulation.change(|things| things.machine.files.put("/etc/openg2p/containerd.toml", "mine"));
-    let Some(Ended::Failed(_, failures)) = simulation.drive(perform(&simulation, &saved, "first")) else {
-        panic!("performed")
-    };
-    assert!(
-        failures.iter().any(|failure| failure.contains("run::moved")),
-        "{failures:?}"
-    );
-    assert_eq!(
-        simulation
-            .things()
-            .machine
-            .files
-            .get("/etc/openg2p/containerd.toml")
-            .map(|node| match node {
-                openg2p_sim::Node::File { bytes, .. } => bytes.to_vec(),
-                _ => Vec::new(),
-            }),
-        Some(b"mine".to_vec())
-    );
 }
 
 #[test]

@@ -37,7 +37,9 @@ impl Maker {
             owner,
             desired,
             needs: needs.iter().map(|id| (*id).clone()).collect(),
+            follows: std::collections::BTreeSet::new(),
             why: "a test wants it".into(),
+            asked_by: String::new(),
             part: "small".into(),
         });
         id

@@ -1,0 +1,62 @@
+//! A run from its beginning to its end: opens the records, proves that the plan still holds, and performs it.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use openg2p_plan::{Moved, Plan};
+use openg2p_ports::{State, World};
+
+use crate::moved::{Engine, moved};
+use crate::{EventKind, Finished, Memory, RecordError, RunInfo, Sink, execute};
+
+/// Why a run ended before its first effect.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// The ledger cannot be used.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// The plan is not whole, or was altered.
+    #[error("plan::altered: {0}")]
+    Altered(String),
+    /// Something that the plan rests on is not what it was.
+    #[error("plan::moved: {}", .0.iter().map(Moved::words).collect::<Vec<_>>().join("; "))]
+    Moved(Vec<Moved>),
+}
+
+/// Performs `plan` if everything that it rests on still holds; otherwise nothing is changed and nothing is written. The
+/// caller holds the lock, so that no other run of ours comes between the proof and the first effect; each step then looks
+/// once more at its own resource.
+pub async fn perform(
+    world: &World,
+    state: Arc<dyn State>,
+    info: RunInfo,
+    plan: &Plan,
+    engine: &Engine,
+    sink: &dyn Sink,
+    interrupted: &AtomicBool,
+) -> Result<Finished, Refusal> {
+    if let Some(fault) = plan.fault() {
+        return Err(Refusal::Altered(fault));
+    }
+    let (run, command) = (info.id.clone(), info.command.clone());
+    let (memory, torn) = Memory::open(state.clone(), info).await?;
+    for text in torn {
+        sink.emit(EventKind::Warning {
+            text: format!("a generation of the ledger was damaged and passed over: {text}"),
+        });
+    }
+    let ledger = memory.ledger().await;
+    let found = moved(world, state.as_ref(), &ledger, plan, engine).await;
+    if !found.is_empty() {
+        return Err(Refusal::Moved(found));
+    }
+    memory.claim(&plan.site).await?;
+    sink.emit(EventKind::RunStarted {
+        run,
+        command,
+        steps: plan.steps.len(),
+        unchanged: plan.unchanged,
+        estimate: plan.critical_path(),
+    });
+    Ok(execute(world, &memory, plan, sink, interrupted).await)
+}
