@@ -70,7 +70,9 @@ impl Maker {
             owner: owner.clone(),
             desired,
             needs: needs.iter().map(|id| (*id).clone()).collect(),
+            follows: std::collections::BTreeSet::new(),
             why: "a test wants it".into(),
+            asked_by: String::new(),
             part: "real".into(),
         });
         id

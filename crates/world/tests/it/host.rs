@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use openg2p_ports::{
-    Command, FileContent, FileState, Host, HostFacts, Listener, Output, PortError, State, UnitState,
+    Command, FileContent, FileOrigin, FileState, Host, HostFacts, Listener, Output, PortError, State,
+    UnitState,
 };
 use openg2p_world::{LocalHost, StateDirectory};
 use serde::{Deserialize, Serialize};
@@ -238,6 +239,10 @@ impl Host for TestHost {
 
     async fn listeners(&self) -> Result<Vec<Listener>, PortError> {
         self.inner.listeners().await
+    }
+
+    async fn origin(&self, path: &str) -> Result<Option<FileOrigin>, PortError> {
+        self.inner.origin(path).await
     }
 
     async fn stat(&self, path: &str) -> Result<FileState, PortError> {
