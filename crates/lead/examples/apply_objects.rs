@@ -22,7 +22,10 @@ fn resource(manifest: &Value, namespace: Option<&ResourceId>) -> Option<Resource
     Some(Resource {
         id: ResourceId::new("kubernetes-object", &object.to_string()),
         owner: Owner::Site,
-        desired: json!({"manifest": manifest}),
+        desired: json!({"manifest": manifest
+            follows: std::collections::BTreeSet::new(),
+            asked_by: String::new(),
+        }),
         needs: namespace.into_iter().cloned().collect::<BTreeSet<_>>(),
         why: "the bench wants it".into(),
         part: "bench".into(),

@@ -230,7 +230,10 @@ fn each_step_looks_once_more() {
 #[test]
 fn a_thing_that_was_changed_is_not_removed_by_an_older_plan() {
     let (simulation, _) = installed();
-    let saved = simulation.drive(plan_removal(&simulation, None)).unwrap();
+    let saved = simulation
+        .drive(plan_removal(&simulation, None))
+        .unwrap()
+        .unwrap();
     simulation.change(|things| things.machine.files.put(TOML, "precious"));
     let found = moved(&simulation, &saved, &engine());
     assert!(found[0].what.ends_with(TOML), "{found:?}");
