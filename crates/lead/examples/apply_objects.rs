@@ -22,12 +22,11 @@ fn resource(manifest: &Value, namespace: Option<&ResourceId>) -> Option<Resource
     Some(Resource {
         id: ResourceId::new("kubernetes-object", &object.to_string()),
         owner: Owner::Site,
-        desired: json!({"manifest": manifest
-            follows: std::collections::BTreeSet::new(),
-            asked_by: String::new(),
-        }),
+        desired: json!({"manifest": manifest}),
         needs: namespace.into_iter().cloned().collect::<BTreeSet<_>>(),
+        follows: BTreeSet::new(),
         why: "the bench wants it".into(),
+        asked_by: String::new(),
         part: "bench".into(),
     })
 }
