@@ -5,22 +5,15 @@ use std::collections::BTreeMap;
 use openg2p_plan::{Owner, Resource};
 use openg2p_spec::{Effective, Origin};
 
-/// Keys of the complete site file with where they come from, in the order of the file.
-pub(crate) struct Askers {
-    keys: Vec<(String, String)>,
+/// Who writes the keys of the complete site file.
+pub(crate) struct Askers<'a> {
+    site: &'a Effective,
 }
 
-impl Askers {
-    /// Reads the origins of all values.
-    pub(crate) fn new(effective: &Effective) -> Self {
-        let keys = effective.values().into_iter().filter_map(|value| {
-            let place = match &value.from {
-                Origin::BuiltIn => return None,
-                written => written.to_string(),
-            };
-            Some((value.path, place))
-        });
-        Self { keys: keys.collect() }
+impl<'a> Askers<'a> {
+    /// Asks `site`, the complete site file with its origins.
+    pub(crate) fn new(site: &'a Effective) -> Self {
+        Self { site }
     }
 
     /// Says for each resource what asks for it.
@@ -36,18 +29,15 @@ impl Askers {
     }
 
     fn asked_by(&self, owner: &Owner, part: &str) -> String {
-        let (own, wider) = match owner {
+        let (own, wider): (Vec<Vec<&str>>, Vec<&str>) = match owner {
             Owner::Environment(name) => (
                 vec![
-                    format!("environments.{name}.modules.{part}"),
-                    format!("environments.{name}.commons.{part}"),
+                    vec!["environments", name, "modules", part],
+                    vec!["environments", name, "commons", part],
                 ],
-                format!("environments.{name}"),
+                vec!["environments", name],
             ),
-            Owner::Site => (
-                vec![part.to_owned(), format!("platform.{part}")],
-                "nodes".to_owned(),
-            ),
+            Owner::Site => (vec![vec![part], vec!["platform", part]], vec!["nodes"]),
         };
         if let Some(found) = own.iter().find_map(|key| self.line(key)) {
             return found;
@@ -58,13 +48,11 @@ impl Askers {
         }
     }
 
-    /// Where `key`, or the first value below it, is written.
-    fn line(&self, key: &str) -> Option<String> {
-        let below = |path: &str| {
-            let rest = path.strip_prefix(key)?;
-            (rest.is_empty() || rest.starts_with(['.', '['])).then_some(())
-        };
-        let (_, place) = self.keys.iter().find(|(path, _)| below(path).is_some())?;
-        Some(format!("{place} ({key})"))
+    /// Where `key` is written.
+    fn line(&self, key: &[&str]) -> Option<String> {
+        match self.site.key(key)? {
+            Origin::BuiltIn => None,
+            written => Some(format!("{written} ({})", key.join("."))),
+        }
     }
 }

@@ -89,6 +89,13 @@ impl Effective {
         values
     }
 
+    /// Who writes the key at `path` of the complete site: its own line, also where a profile fills in what stands below it.
+    pub fn key(&self, path: &[&str]) -> Option<Origin> {
+        let (last, above) = path.split_last()?;
+        let entry = self.root.at(above)?.entry(last)?;
+        Some(self.origin(&entry.key_span))
+    }
+
     fn collect(&self, node: &Node, path: String, secret: bool, values: &mut Vec<EffectiveValue>) {
         match &node.content {
             Content::Mapping(entries) if !entries.is_empty() => {

@@ -28,10 +28,13 @@ fn counts(steps: &[&Step]) -> String {
         .join(", ")
 }
 
+/// Seconds in words; a plan file may say anything.
+fn words(seconds: f64) -> String {
+    human_duration(Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX))
+}
+
 /// `about 2 min 05 s (1 min 40 s to 3 min 10 s)`, or that it is a guess.
 pub fn time(estimate: &Estimate) -> String {
-    let words =
-        |seconds: f64| human_duration(Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX));
     let range = format!("{} to {}", words(estimate.low), words(estimate.high));
     if estimate.learned_from == 0 {
         format!("about {} (a guess; {range})", words(estimate.seconds))
@@ -43,7 +46,7 @@ pub fn time(estimate: &Estimate) -> String {
 /// `3 to create, 1 to update; 90 unchanged; at least about 2 min`.
 pub fn summary(plan: &Plan) -> String {
     let counts = counts(&plan.steps.iter().collect::<Vec<_>>());
-    let time = human_duration(Duration::from_secs_f64(plan.critical_path().max(0.0)));
+    let time = words(plan.critical_path());
     format!("{counts}; {} unchanged; at least {time}", plan.unchanged)
 }
 

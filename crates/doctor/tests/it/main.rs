@@ -83,7 +83,7 @@ fn a_database_of_another_environment_explains_nothing() {
         workload("Deployment dev/spar-mapper", "connection to port 5432 refused"),
     ];
     let found = diagnose(&facts);
-    assert_eq!(codes(&found), ["doctor::database", "doctor::workload"]);
+    assert_eq!(codes(&found), ["doctor::workload", "doctor::database"]);
 }
 
 #[test]
