@@ -183,8 +183,8 @@ impl Slice<'_> {
         self.stop()?;
         self.done("plan", &["plan", "-o", "plan.json"], "to create")?;
         let bare = self.run("status-of-a-bare-host", &["status"])?;
-        self.check("status of a bare host: exit code 3, all is to create", {
-            bare.expect(3).and_then(|ran| ran.says("to create").map(drop))
+        self.check("status of a bare host: exit code 3, all is absent", {
+            bare.expect(3).and_then(|ran| ran.says("absent").map(drop))
         });
         self.check(
             "plan and status leave nothing on a bare host",
