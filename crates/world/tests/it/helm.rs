@@ -110,7 +110,7 @@ async fn seen(kind: &dyn Kind, world: &World, desired: &Value, entry: Option<&En
 }
 
 /// Makes it so, and says what the ledger would hold then.
-async fn make(
+pub(crate) async fn make(
     kind: &dyn Kind,
     world: &World,
     action: Action,

@@ -12,6 +12,7 @@
 #![expect(clippy::needless_pass_by_value, reason = "`json!` stands in the calls")]
 
 mod api_server;
+mod busy;
 mod cluster;
 mod contract;
 mod engine;
