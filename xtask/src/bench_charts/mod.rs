@@ -1,6 +1,7 @@
 //! `cargo xtask bench-charts`: our charts beside Helm, in one run on one machine. One file per part; each prints its
 //! figures and asserts nothing, because a busy machine is no fault of the product.
 
+mod apply;
 mod render;
 
 use std::process::ExitCode;
@@ -26,7 +27,8 @@ pub(crate) fn run(store: &Store, printer: &Printer) -> anyhow::Result<ExitCode> 
     let runner = Runner::new(printer, store.cache(), logs.clone())?;
     let helm = helm::build(&runner, &checkout, store.cache())?;
     let binary = product::build(&runner, &checkout, &logs.join("work"))?;
-    let figures = render::measure(&runner, &checkout, &helm, &binary)?;
+    let mut figures = render::measure(&runner, &checkout, &helm, &binary)?;
+    figures.extend(apply::measure(&runner, &checkout, &helm, store.cache())?);
     printer.data(&table(&figures));
     Ok(ExitCode::SUCCESS)
 }

@@ -163,7 +163,8 @@ fn tests(runner: &Runner<'_>, tally: &Tally<'_>, checkout: &Path, provided: &Pro
     }
 }
 
-/// The port of the Kubernetes API against a real API server, made of programs that the bundle was filled with. About 20 s.
+/// The port of the Kubernetes API against a real API server, made of programs that the bundle was filled with, and Helm beside it. About
+/// 30 s.
 pub(crate) fn api_server(
     runner: &Runner<'_>,
     tally: &Tally<'_>,
@@ -179,6 +180,9 @@ pub(crate) fn api_server(
     let Some(programs) = tally.needed("etcd and kube-apiserver were built", found) else {
         return Ok(());
     };
+    let Some(helm) = tally.needed("Helm builds", helm::build(runner, checkout, cache)) else {
+        return Ok(());
+    };
     let mut command = cargo(
         checkout,
         &[
@@ -192,6 +196,7 @@ pub(crate) fn api_server(
             "api_server",
         ],
     );
+    helm.name(&mut command);
     for (variable, program) in ApiServerPrograms::VARIABLES
         .iter()
         .zip([&programs.etcd, &programs.kube_apiserver])

@@ -7,6 +7,7 @@ mod isolation;
 mod logins;
 mod needs;
 mod payments;
+mod plain_helm;
 mod refusals;
 mod slice;
 mod tally;
@@ -172,6 +173,7 @@ fn all(arguments: &Arguments, store: &Store, runner: &Runner<'_>, tally: &Tally<
             bundle: &bundle,
             binary: &binary,
             work: &work,
+            checkout: &checkout,
         },
         runner,
         tally,

@@ -15,7 +15,8 @@ use serde_json::Value;
 use super::host::HostSnapshot;
 use super::refusals::{self, Refusals};
 use super::tally::Tally;
-use super::{interrupted, isolation, logins, payments, trouble};
+use super::{interrupted, isolation, logins, payments, plain_helm, trouble};
+use crate::helm;
 use crate::product::{self, Site};
 use crate::runner::{Ran, Runner};
 use crate::snapshot::Snapshot;
@@ -41,6 +42,7 @@ pub(crate) struct Wanted<'a> {
     pub(crate) bundle: &'a Path,
     pub(crate) binary: &'a Path,
     pub(crate) work: &'a Path,
+    pub(crate) checkout: &'a Path,
 }
 
 /// Everything between two looks at this machine. The lab is removed in the end, whatever happened.
@@ -140,7 +142,12 @@ fn inside(wanted: &Wanted<'_>, runner: &Runner<'_>, tally: &Tally<'_>) -> anyhow
     );
     let Some(lab) = lab else { return Ok(()) };
     let site = write_site(wanted, lab)?;
-    let slice = Slice { site, runner, tally };
+    let slice = Slice {
+        site,
+        runner,
+        tally,
+        wanted,
+    };
     slice.all()
 }
 
@@ -166,6 +173,7 @@ struct Slice<'a> {
     site: Site,
     runner: &'a Runner<'a>,
     tally: &'a Tally<'a>,
+    wanted: &'a Wanted<'a>,
 }
 
 impl Slice<'_> {
@@ -197,6 +205,8 @@ impl Slice<'_> {
         if installed {
             self.installed()?;
             isolation::run(&self.site, self.tally, ENVIRONMENT);
+            self.stop()?;
+            self.plain_helm();
             self.stop()?;
             trouble::run(&self.site, self.runner, self.tally, ENVIRONMENT)?;
             self.stop()?;
@@ -233,6 +243,23 @@ impl Slice<'_> {
         self.done("status", &["status"], "")?;
         logins::run(&self.site, self.runner, self.tally)?;
         self.stop()
+    }
+
+    fn plain_helm(&self) {
+        let (checkout, cache) = (self.wanted.checkout, self.wanted.store.cache());
+        if let Some(helm) = self
+            .tally
+            .needed("Helm builds", helm::build(self.runner, checkout, cache))
+        {
+            plain_helm::run(
+                &self.site,
+                self.runner,
+                self.tally,
+                checkout,
+                &helm.program,
+                ENVIRONMENT,
+            );
+        }
     }
 
     fn ledger_and_files(&self) -> anyhow::Result<String> {

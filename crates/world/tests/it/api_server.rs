@@ -45,10 +45,20 @@ fn the_real_thing_keeps_its_promises() {
             promise(&api, &namespace(name)).await;
         }
         misspelt_fields_are_refused(&api).await;
-        match std::env::var_os("CHART_HELM") {
-            Some(helm) => crate::helm::promises(helm.as_ref(), server.kubeconfig(), folder.path()).await,
-            None => eprintln!("skipped what Helm and we promise each other: CHART_HELM is not set"),
-        }
+    });
+}
+
+#[test]
+#[ignore = "needs etcd, kube-apiserver and Helm"]
+fn plain_helm_and_we_see_the_same_releases() {
+    let programs = ApiServerPrograms::from_environment().expect("OPENG2P_ETCD and OPENG2P_KUBE_APISERVER");
+    let helm = std::env::var_os("CHART_HELM").expect("CHART_HELM");
+    let folder = tempfile::tempdir().unwrap();
+    let mut server = ApiServer::start(&programs, folder.path()).unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        started(&mut server).await;
+        crate::helm::promises(helm.as_ref(), server.kubeconfig(), folder.path()).await;
     });
 }
 

@@ -1,0 +1,274 @@
+//! Applying, process beside process: Helm, kubectl and our engine bring the same objects to the same API server.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail, ensure};
+use openg2p_lab::{ApiServer, ApiServerPrograms, built_program};
+use serde_json::{Value, json};
+
+use super::Figure;
+use crate::helm::Helm;
+use crate::product::cargo;
+use crate::runner::Runner;
+
+/// How many objects.
+const OBJECTS: usize = 1000;
+/// How long the API server may take until it answers.
+const START: Duration = Duration::from_mins(2);
+
+struct Bench<'a> {
+    folder: &'a Path,
+    kubeconfig: PathBuf,
+    kubectl: PathBuf,
+    helm: PathBuf,
+    ours: PathBuf,
+}
+
+/// The figures of applying; none where the bundle's programs were not built on this machine.
+pub(super) fn measure(
+    runner: &Runner<'_>,
+    checkout: &Path,
+    helm: &Helm,
+    cache: &Path,
+) -> anyhow::Result<Vec<Figure>> {
+    let work = runner.logs().join("apply");
+    fs::create_dir_all(&work)?;
+    let programs = work.join("programs");
+    let found = ApiServerPrograms::from_cache(cache, &programs)?;
+    let Some((server, kubectl)) = found.zip(built_program(cache, &programs, "kubectl")?) else {
+        let note = "    note  etcd, kube-apiserver and kubectl are not built here (`cargo xtask try` builds them): applying is not measured";
+        runner.printer.say(note);
+        return Ok(Vec::new());
+    };
+    let ours = example(runner, checkout)?;
+    let server_folder = work.join("server");
+    let mut server = ApiServer::start(&server, &server_folder)?;
+    let bench = Bench {
+        folder: &work,
+        kubeconfig: server.kubeconfig().to_owned(),
+        kubectl,
+        helm: helm.program.clone(),
+        ours,
+    };
+    let figures = runner.step(
+        "apply charts beside Helm and kubectl",
+        Duration::from_mins(3),
+        || {
+            bench.answers(&mut server)?;
+            bench.figures()
+        },
+    );
+    drop(server);
+    // what etcd holds and the programs are large, and nobody needs them
+    fs::remove_dir_all(&work)?;
+    figures
+}
+
+/// The engine's parts as a program, built as the product is.
+fn example(runner: &Runner<'_>, checkout: &Path) -> anyhow::Result<PathBuf> {
+    let command = cargo(
+        checkout,
+        &[
+            "build",
+            "-p",
+            "openg2p-lead",
+            "--example",
+            "apply_objects",
+            "--message-format=json",
+        ],
+    );
+    let ran = runner.step("build the engine's bench", Duration::from_mins(2), || {
+        let ran = runner.run("build-bench", command)?;
+        ran.expect(0)?;
+        Ok(ran)
+    })?;
+    let mut made = ran
+        .stdout
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let program = made.find_map(|message| {
+        let path = message["executable"].as_str()?.to_owned();
+        (message["target"]["name"] == "apply_objects").then_some(path)
+    });
+    program
+        .map(PathBuf::from)
+        .context("cargo names no program apply_objects")
+}
+
+impl Bench<'_> {
+    fn command(&self, program: &Path, arguments: &[&str]) -> Command {
+        let mut command = Command::new(program);
+        command
+            .args(arguments)
+            .env("KUBECONFIG", &self.kubeconfig)
+            .env("HOME", self.folder)
+            .stdin(Stdio::null());
+        command
+    }
+
+    fn answers(&self, server: &mut ApiServer) -> anyhow::Result<()> {
+        let start = Instant::now();
+        loop {
+            server.check()?;
+            let output = self
+                .command(&self.kubectl, &["get", "--raw", "/readyz"])
+                .output()?;
+            if output.status.success() {
+                return Ok(());
+            }
+            ensure!(start.elapsed() < START, "the API server does not answer");
+            thread::sleep(Duration::from_millis(200));
+        }
+    }
+
+    /// The same objects in a namespace of their own.
+    fn objects(namespace: &str) -> Vec<Value> {
+        let made = (0..OBJECTS).map(|number| {
+            json!({"apiVersion": "v1", "kind": "ConfigMap",
+                "metadata": {"name": format!("settings-{number:04}"), "namespace": namespace, "labels": {"app.kubernetes.io/name": "bench"}},
+                "data": {"number": number.to_string(), "settings.yaml": "level: info\nreplicas: 2\nhost: app.dev.example.org\n"}})
+        });
+        made.collect()
+    }
+
+    fn timed(&self, program: &Path, arguments: &[&str]) -> anyhow::Result<(Duration, String)> {
+        let mut command = self.command(program, arguments);
+        let start = Instant::now();
+        let output = command.output()?;
+        let took = start.elapsed();
+        if !output.status.success() {
+            bail!("{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+        }
+        Ok((took, String::from_utf8_lossy(&output.stdout).into_owned()))
+    }
+
+    /// First and second time with Helm.
+    fn with_helm(&self) -> anyhow::Result<[Duration; 2]> {
+        let chart = self.folder.join("chart");
+        fs::create_dir_all(chart.join("templates"))?;
+        fs::write(
+            chart.join("Chart.yaml"),
+            "apiVersion: v2\nname: bench\nversion: 1.0.0\n",
+        )?;
+        let text: String = Self::objects("with-helm")
+            .iter()
+            .map(|object| format!("---\n{object}\n"))
+            .collect();
+        fs::write(chart.join("templates/objects.yaml"), text)?;
+        let chart = chart.display().to_string();
+        let arguments = [
+            "upgrade",
+            "--install",
+            "bench",
+            &chart,
+            "--namespace",
+            "with-helm",
+            "--create-namespace",
+        ];
+        let first = self.timed(&self.helm, &arguments)?.0;
+        Ok([first, self.timed(&self.helm, &arguments)?.0])
+    }
+
+    /// First and second time with kubectl.
+    fn with_kubectl(&self) -> anyhow::Result<[Duration; 2]> {
+        let path = self.list("with-kubectl")?;
+        let arguments = ["apply", "--server-side", "-f", &path];
+        let first = self.timed(&self.kubectl, &arguments)?.0;
+        Ok([first, self.timed(&self.kubectl, &arguments)?.0])
+    }
+
+    fn list(&self, namespace: &str) -> anyhow::Result<String> {
+        let own = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}});
+        let items: Vec<Value> = std::iter::once(own).chain(Self::objects(namespace)).collect();
+        let path = self.folder.join(format!("{namespace}.json"));
+        fs::write(
+            &path,
+            json!({"apiVersion": "v1", "kind": "List", "items": items}).to_string(),
+        )?;
+        Ok(path.display().to_string())
+    }
+
+    /// Once with ours, and what it said.
+    fn with_ours(&self) -> anyhow::Result<(Duration, Value)> {
+        let path = self.list("with-openg2p")?;
+        let kubeconfig = self.kubeconfig.display().to_string();
+        let state = self.folder.join("state");
+        fs::create_dir_all(&state)?;
+        let state = state.display().to_string();
+        let (took, said) = self.timed(&self.ours, &[&kubeconfig, &path, &state])?;
+        let said: Value = serde_json::from_str(&said)?;
+        ensure!(
+            said["failed"] == json!([]),
+            "objects were not applied: {}",
+            said["failed"]
+        );
+        Ok((took, said))
+    }
+
+    fn version(&self) -> anyhow::Result<String> {
+        let (_, text) = self.timed(
+            &self.kubectl,
+            &["get", "configmaps", "--namespace", "with-openg2p", "-o", "json"],
+        )?;
+        let list: Value = serde_json::from_str(&text)?;
+        let versions = list["items"].as_array().into_iter().flatten();
+        Ok(versions
+            .map(|item| item["metadata"]["resourceVersion"].to_string())
+            .collect())
+    }
+
+    fn figures(&self) -> anyhow::Result<Vec<Figure>> {
+        let (ours, said) = self.with_ours()?;
+        let before = self.version()?;
+        let (again, second) = self.with_ours()?;
+        ensure!(
+            second["steps"] == 0,
+            "the second apply has {} steps",
+            second["steps"]
+        );
+        ensure!(
+            before == self.version()?,
+            "the second apply wrote to the API server"
+        );
+        let [helm, helm_again] = self.with_helm()?;
+        let [kubectl, kubectl_again] = self.with_kubectl()?;
+        let figure = |what: &str, measured: String, target: &str| Figure {
+            what: what.to_owned(),
+            measured,
+            target: target.to_owned(),
+        };
+        let seconds = |took: Duration| format!("{:.1} s", took.as_secs_f64());
+        let times =
+            |other: Duration, ours: Duration| format!("{:.1}", other.as_secs_f64() / ours.as_secs_f64());
+        #[expect(clippy::cast_precision_loss, reason = "a thousand fits")]
+        let rate = OBJECTS as f64 / said["apply"].as_f64().unwrap_or(f64::INFINITY);
+        Ok(vec![
+            figure("apply 1,000 objects, openg2p", seconds(ours), ""),
+            figure("  objects a second", format!("{rate:.0}"), "at least 150"),
+            figure("apply 1,000 objects, helm upgrade --install", seconds(helm), ""),
+            figure("  times faster", times(helm, ours), "at least 5"),
+            figure(
+                "apply 1,000 objects, kubectl apply --server-side",
+                seconds(kubectl),
+                "",
+            ),
+            figure("  times faster", times(kubectl, ours), "at least 5"),
+            figure("a second apply, openg2p", seconds(again), "under 2 s, no write"),
+            figure("a second apply, helm upgrade --install", seconds(helm_again), ""),
+            figure(
+                "a second apply, kubectl apply --server-side",
+                seconds(kubectl_again),
+                "",
+            ),
+            figure(
+                "memory of openg2p",
+                format!("{} MiB", said["peak"]),
+                "under 150 MiB",
+            ),
+        ])
+    }
+}
