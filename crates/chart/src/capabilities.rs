@@ -177,7 +177,10 @@ impl Capabilities {
             methods: |name| match name {
                 "String" | "GitVersion" => Some(Method {
                     params: &[],
-                    run: |value, _| Ok(crate::template::format::display(value).into()),
+                    run: |value, _| match value {
+                        Value::Object(object) => Ok(object.text().into()),
+                        other => Ok(other.clone()),
+                    },
                 }),
                 _ => None,
             },

@@ -25,6 +25,13 @@ fn coalesce(chart: &Instance<'_>, target: &Map, merge: bool) -> Result<(), Chart
     chart_values(chart, target, merge);
     for dependency in &chart.dependencies {
         let name = dependency.name();
+        if name == GLOBAL {
+            // Its values would be the globals of its parent, and hold themselves where its own dependency is called so too.
+            return Err(ChartError::Values {
+                chart: chart.name().to_owned(),
+                reason: "a dependency cannot be called `global`: give it an alias".to_owned(),
+            });
+        }
         let table = match target.get(name) {
             None => {
                 let table = Map::new(Entries::new());

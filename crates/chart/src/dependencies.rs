@@ -132,6 +132,12 @@ fn import(chart: &mut Instance<'_>) -> Result<(), ChartError> {
             };
             // What is not there is skipped, with a warning in Helm.
             if let Some(found) = table_at(&merged, &format!("{}.{child}", dependency.name)) {
+                // An empty table is not shared: Helm makes another one of it.
+                let found = if found.len() == 0 {
+                    Map::new(Entries::new())
+                } else {
+                    found
+                };
                 tables(&imported, &under(&parent, &found), true);
             }
             seen.push(Import::Path { child, parent });

@@ -336,7 +336,7 @@ fn run(
             )
             .map_err(|fault| faults::run_error(&renderable.path, &fault, &set))?;
         let text = String::from_utf8(remove_no_value(bytes))
-            .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
+            .unwrap_or_else(|error| crate::template::format::text_of(error.as_bytes()));
         files.insert(renderable.path.clone(), text);
     }
     Ok(files)

@@ -10,7 +10,7 @@ use crate::template::value::{Map, Value};
 pub(super) fn text(args: &[Value], index: usize) -> Cow<'_, str> {
     match args.get(index) {
         Some(Value::Str(text)) => Cow::Borrowed(text),
-        Some(Value::Raw(bytes)) => String::from_utf8_lossy(bytes),
+        Some(Value::Raw(bytes)) => Cow::Owned(format::text_of(bytes)),
         _ => Cow::Borrowed(""),
     }
 }
@@ -60,7 +60,7 @@ pub(super) fn strval(value: &Value) -> Value {
 
 /// Sprig's `strval` as text.
 pub(super) fn strval_text(value: &Value) -> String {
-    String::from_utf8_lossy(strval(value).string_bytes().unwrap_or_default()).into_owned()
+    format::text_of(strval(value).string_bytes().unwrap_or_default())
 }
 
 /// The elements of a slice, or Sprig's complaint about anything else.
@@ -74,6 +74,49 @@ pub(super) fn elements(value: &Value, complaint: &str) -> Result<Vec<Value>, Fau
     value
         .elements()
         .ok_or_else(|| Fault::new(format!("{complaint} {}", value.kind_name())))
+}
+
+/// What is walked over as a whole has no more parts than this, each counted as often as it is met. A list that holds another
+/// twice, which holds a third twice, and so on, has more than any machine could write down.
+const MAX_PARTS: usize = 20_000_000;
+/// A value that is nested deeper is told so by whoever walks over it.
+const MAX_DEPTH: usize = 1_000;
+
+/// An argument of any type whose parts can all be walked over.
+pub(super) fn finite(args: &[Value], index: usize) -> Result<&Value, Fault> {
+    let value = any(args, index);
+    let mut left = MAX_PARTS;
+    count(value, &mut left, 0);
+    if left == 0 {
+        return Err(Fault::new(format!("the value has more than {MAX_PARTS} parts")));
+    }
+    Ok(value)
+}
+
+fn count(value: &Value, left: &mut usize, depth: usize) {
+    *left = left.saturating_sub(1);
+    if *left == 0 || depth > MAX_DEPTH {
+        return;
+    }
+    match value {
+        Value::List(list) => {
+            for item in list.items.iter() {
+                count(item, left, depth + 1);
+                if *left == 0 {
+                    return;
+                }
+            }
+        }
+        Value::Map(map) => {
+            for item in map.entries.borrow().values() {
+                count(item, left, depth + 1);
+                if *left == 0 {
+                    return;
+                }
+            }
+        }
+        _ => {}
+    }
 }
 
 /// A length or position where Go has an int.

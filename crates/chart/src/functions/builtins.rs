@@ -28,10 +28,14 @@ pub(super) const FUNCTIONS: &[Function] = &[
         Ok(Value::Bool(!any(args, 0).truth()))
     }),
     builtin("call", &[Ty::Reflect, Ty::Reflect], true, call),
-    builtin("html", &[Ty::Any], true, |_, args| Ok(html(&joined(args)).into())),
-    builtin("js", &[Ty::Any], true, |_, args| Ok(js(&joined(args)).into())),
+    builtin("html", &[Ty::Any], true, |_, args| {
+        Ok(html(&format::text_of(&joined(args))).into())
+    }),
+    builtin("js", &[Ty::Any], true, |_, args| {
+        Ok(js(&format::text_of(&joined(args))).into())
+    }),
     builtin("urlquery", &[Ty::Any], true, |_, args| {
-        Ok(super::urls::query_escape(&format::sprint(args)).into())
+        Ok(super::urls::query_escape(&joined(args)).into())
     }),
     builtin("index", &[Ty::Reflect, Ty::Reflect], true, |_, args| index(args)),
     builtin("slice", &[Ty::Reflect, Ty::Reflect], true, |_, args| slice(args)),
@@ -81,8 +85,17 @@ fn call(_: &Call<'_, '_>, args: &[Value]) -> Result<Value, Fault> {
     }
 }
 
-fn joined(args: &[Value]) -> String {
-    String::from_utf8_lossy(&format::sprint(args)).into_owned()
+/// What the functions that escape take: Go follows pointers here, and says so where there is no value.
+fn joined(args: &[Value]) -> Vec<u8> {
+    let shown: Vec<Value> = args
+        .iter()
+        .map(|argument| match argument {
+            Value::Nil => "<no value>".into(),
+            Value::Object(object) => object.plain_text().map_or_else(|| argument.clone(), Value::from),
+            _ => argument.clone(),
+        })
+        .collect();
+    format::sprint(&shown)
 }
 
 fn html(text: &str) -> String {
@@ -150,8 +163,15 @@ fn index(args: &[Value]) -> Result<Value, Fault> {
                     .cloned()
                     .ok_or_else(|| Fault::new("reflect: slice index out of range"))?
             }
-            Value::Bytes(bytes) | Value::Raw(bytes) => byte(bytes, index)?,
-            Value::Str(text) => byte(text.as_bytes(), index)?,
+            Value::Bytes(bytes) => byte(bytes, index)?,
+            Value::Raw(_) | Value::Str(_) => {
+                byte(item.string_bytes().unwrap_or_default(), index).map_err(|fault| {
+                    match fault.text.starts_with("reflect: slice index") {
+                        true => Fault::new("reflect: string index out of range"),
+                        false => fault,
+                    }
+                })?
+            }
             Value::Map(map) => match index {
                 Value::Str(key) => map.get(key).unwrap_or_else(|| match map.kind {
                     MapKind::Strings => "".into(),
@@ -162,7 +182,11 @@ fn index(args: &[Value]) -> Result<Value, Fault> {
                 other => return Err(format!("value has type {}; should be string", other.type_name()).into()),
             },
             Value::Nil if step > 0 => return Err("index of nil pointer".into()),
-            other => return Err(format!("can't index item of type {}", other.type_name()).into()),
+            other => {
+                // Go has followed the pointer by now.
+                let name = other.type_name();
+                return Err(format!("can't index item of type {}", name.trim_start_matches('*')).into());
+            }
         };
     }
     Ok(item)

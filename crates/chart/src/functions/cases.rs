@@ -114,7 +114,11 @@ fn pascal_case(whole: &str) -> String {
     let mut out = String::new();
     let mut current = loop {
         match characters.next() {
-            None => return out,
+            None => {
+                // The library takes the last connector for a character of its own.
+                out.extend(whole.chars().next_back());
+                return out;
+            }
             Some(character) if connector(character) => out.push(character),
             Some(character) => break character,
         }

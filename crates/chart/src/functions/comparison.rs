@@ -74,7 +74,7 @@ fn eq_pair(left: &Value, right: &Value) -> Result<bool, Fault> {
             as_text(left),
             left.type_name(),
             right.type_name(),
-            format::display(right)
+            short(format::display(right))
         )
         .into()),
         _ if is_nil_reference(left) || is_nil_reference(right) => {
@@ -128,5 +128,18 @@ pub(super) fn le(args: &[Value]) -> Result<bool, Fault> {
 
 /// A value as Go's message prints it, with the verb for text.
 fn as_text(value: &Value) -> String {
-    String::from_utf8_lossy(&format::sprintf(b"%s", std::slice::from_ref(value))).into_owned()
+    short(format::text_of(&format::sprintf(
+        b"%s",
+        std::slice::from_ref(value),
+    )))
+}
+
+/// Nobody reads more of a value in a message.
+fn short(mut text: String) -> String {
+    const MOST: usize = 1 << 20;
+    if text.len() > MOST {
+        text.truncate(text.floor_char_boundary(MOST));
+        text.push_str("...");
+    }
+    text
 }

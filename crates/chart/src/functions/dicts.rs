@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::arguments::{any, map, strval_text, text};
+use super::arguments::{any, finite, map, strval_text, text};
 use super::merge;
 use crate::template::exec::Call;
 use crate::template::fault::Fault;
@@ -84,14 +84,17 @@ pub(super) const FUNCTIONS: &[Function] = &[
     variadic("mustMergeOverwrite", &[Ty::Map, Ty::Map], |_, args| {
         merge_all(args, true)
     }),
-    fixed("deepCopy", &[Ty::Any], |_, args| deep_copied(any(args, 0))),
-    fixed("mustDeepCopy", &[Ty::Any], |_, args| deep_copied(any(args, 0))),
+    fixed("deepCopy", &[Ty::Any], |_, args| deep_copied(finite(args, 0)?)),
+    fixed("mustDeepCopy", &[Ty::Any], |_, args| {
+        deep_copied(finite(args, 0)?)
+    }),
     variadic("dig", &[Ty::Any], dig),
 ];
 
 fn merge_all(args: &[Value], overwrite: bool) -> Result<Value, Fault> {
     let target = map(args, 0);
     for index in 1..args.len() {
+        finite(args, index)?;
         if target.nil {
             // mergo makes a map where the pointer it got holds none.
             return merge_all(&[&[Value::map(Entries::new())], &args[1..]].concat(), overwrite);
@@ -161,10 +164,11 @@ fn dig(_: &Call<'_, '_>, args: &[Value]) -> Result<Value, Fault> {
         other => Err(conversion(other, "map[string]interface {}")),
     };
     let mut current = as_map(dict)?;
-    for (index, key) in keys.iter().enumerate() {
-        let Value::Str(key) = key else {
-            return Err(conversion(key, "string"));
-        };
+    let texts = keys.iter().map(|key| match key {
+        Value::Str(key) => Ok(key.clone()),
+        other => Err(conversion(other, "string")),
+    });
+    for (index, key) in texts.collect::<Result<Vec<_>, _>>()?.iter().enumerate() {
         let Some(value) = current.get(key) else {
             return Ok(default.clone());
         };

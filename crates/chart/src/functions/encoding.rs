@@ -23,7 +23,13 @@ pub(super) const FUNCTIONS: &[Function] = &[
         |_, args| Ok(encode32(bytes(args, 0)).into()),
     ),
     fixed("b32dec", &[Ty::Str], |_, args| {
-        Ok(match decode32(bytes(args, 0)) {
+        // Line ends are taken out before positions are counted, unlike with base64.
+        let input: Vec<u8> = bytes(args, 0)
+            .iter()
+            .copied()
+            .filter(|byte| !matches!(byte, b'\r' | b'\n'))
+            .collect();
+        Ok(match decode32(&input) {
             Ok(decoded) => Value::string_from_bytes(decoded),
             Err(at) => format!("illegal base32 data at input byte {at}").into(),
         })

@@ -1,6 +1,6 @@
 //! The functions that Helm adds to Sprig's.
 
-use super::arguments::{any, bytes, text};
+use super::arguments::{any, bytes, finite, text};
 use super::serialize;
 use crate::template::exec::{Call, empty_map};
 use crate::template::fault::Fault;
@@ -38,9 +38,11 @@ pub(super) const FUNCTIONS: &[Function] = &[
     fixed("lookup", &[Ty::Str, Ty::Str, Ty::Str, Ty::Str], lookup),
     // Names are never resolved: Helm answers the same unless it is asked for DNS.
     fixed("getHostByName", &[Ty::Str], |_, _| Ok("".into())),
-    fixed("toYaml", &[Ty::Any], |_, args| Ok(to_yaml(any(args, 0)).into())),
+    fixed("toYaml", &[Ty::Any], |_, args| {
+        Ok(to_yaml(finite(args, 0)?).into())
+    }),
     fixed("toYamlPretty", &[Ty::Any], |_, args| {
-        Ok(serialize::to_pretty_yaml(any(args, 0))
+        Ok(serialize::to_pretty_yaml(finite(args, 0)?)
             .map(|text| cut_line_end(&text).to_owned())
             .unwrap_or_default()
             .into())
@@ -50,7 +52,11 @@ pub(super) const FUNCTIONS: &[Function] = &[
         Ok(from_yaml_array(bytes(args, 0)))
     }),
     fixed("toToml", &[Ty::Any], |_, args| {
-        Ok(super::toml::encode(any(args, 0))
+        if any(args, 0).is_nil() {
+            // Go's library panics, which its template engine reports.
+            return Err(Fault::new("reflect: call of reflect.Value.Type on zero Value"));
+        }
+        Ok(super::toml::encode(finite(args, 0)?)
             .unwrap_or_else(|error| error)
             .into())
     }),

@@ -1,6 +1,6 @@
 //! JSON in and out.
 
-use super::arguments::{any, text};
+use super::arguments::{finite, text};
 use super::serialize::{JsonStyle, to_json};
 use crate::json;
 use crate::template::fault::Fault;
@@ -22,22 +22,22 @@ const RAW: JsonStyle = JsonStyle {
 
 pub(super) const FUNCTIONS: &[Function] = &[
     fixed("toJson", &[Ty::Any], |_, args| {
-        Ok(to_json(any(args, 0), PLAIN).unwrap_or_default().into())
+        Ok(to_json(finite(args, 0)?, PLAIN).unwrap_or_default().into())
     }),
     fixed("mustToJson", &[Ty::Any], |_, args| {
-        must(to_json(any(args, 0), PLAIN))
+        must(to_json(finite(args, 0)?, PLAIN))
     }),
     fixed("toPrettyJson", &[Ty::Any], |_, args| {
-        Ok(to_json(any(args, 0), PRETTY).unwrap_or_default().into())
+        Ok(to_json(finite(args, 0)?, PRETTY).unwrap_or_default().into())
     }),
     fixed("mustToPrettyJson", &[Ty::Any], |_, args| {
-        must(to_json(any(args, 0), PRETTY))
+        must(to_json(finite(args, 0)?, PRETTY))
     }),
     fixed("toRawJson", &[Ty::Any], |_, args| {
-        must(to_json(any(args, 0), RAW))
+        must(to_json(finite(args, 0)?, RAW))
     }),
     fixed("mustToRawJson", &[Ty::Any], |_, args| {
-        must(to_json(any(args, 0), RAW))
+        must(to_json(finite(args, 0)?, RAW))
     }),
     fixed("fromJson", &[Ty::Str], |_, args| {
         Ok(match json::read(&text(args, 0)) {
@@ -47,11 +47,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
                 "json: cannot unmarshal {} into Go value of type map[string]interface {{}}",
                 json_type(&other)
             )),
-            // Go looks at what a table could be made of before it looks at how large a number is.
-            Err(error) if error.starts_with(json::TOO_LARGE) && is_number(&text(args, 0)) => {
-                error_map("json: cannot unmarshal number into Go value of type map[string]interface {}")
-            }
-            Err(error) => error_map(&error),
+            Err(error) => error_map(&mistyped(&error, &text(args, 0), '{', "map[string]interface {}")),
         })
     }),
     fixed("fromJsonArray", &[Ty::Str], |_, args| {
@@ -65,7 +61,9 @@ pub(super) const FUNCTIONS: &[Function] = &[
                 )
                 .into(),
             ]),
-            Err(error) => Value::list(vec![error.into()]),
+            Err(error) => Value::list(vec![
+                mistyped(&error, &text(args, 0), '[', "[]interface {}").into(),
+            ]),
         })
     }),
     fixed("mustFromJson", &[Ty::Str], |_, args| {
@@ -93,7 +91,16 @@ pub(super) fn json_type(value: &Value) -> &'static str {
     }
 }
 
-fn is_number(text: &str) -> bool {
-    text.trim_start()
-        .starts_with(|first: char| first == '-' || first.is_ascii_digit())
+/// Go looks at what the wanted type could be made of before it looks at how large a number is.
+fn mistyped(error: &str, text: &str, wanted: char, go_type: &str) -> String {
+    let first = text.trim_start().chars().next();
+    if !error.starts_with(json::TOO_LARGE) || first == Some(wanted) {
+        return error.to_owned();
+    }
+    let found = match first {
+        Some('[') => "array",
+        Some('{') => "object",
+        _ => "number",
+    };
+    format!("json: cannot unmarshal {found} into Go value of type {go_type}")
 }

@@ -145,8 +145,20 @@ impl Translator<'_> {
                     self.rest.next();
                 }
             }
-            '1'..='9' | '<' | '>' => {
-                let end = at + 1 + character.len_utf8();
+            '<' | '>' => self.out.push(character),
+            '0'..='7' if character == '0' || self.rest.peek().is_some_and(|(_, next)| next.is_digit(8)) => {
+                let mut code = character.to_digit(8).unwrap_or(0);
+                for _ in 0..2 {
+                    let Some(digit) = self.rest.peek().and_then(|(_, next)| next.to_digit(8)) else {
+                        break;
+                    };
+                    code = code * 8 + digit;
+                    self.rest.next();
+                }
+                self.out.push_str(&format!("\\x{{{code:x}}}"));
+            }
+            other if !is_escape(other, class) => {
+                let end = at + 1 + other.len_utf8();
                 return Err(format!("invalid escape sequence: `{}`", &self.pattern[at..end]));
             }
             other => {
@@ -208,6 +220,15 @@ impl Translator<'_> {
             _ => self.out.push(character),
         }
         Ok(())
+    }
+}
+
+/// Whether Go knows the character behind a backslash.
+fn is_escape(character: char, class: bool) -> bool {
+    match character {
+        'a' | 'f' | 'n' | 'r' | 't' | 'v' | 'x' | 'p' | 'P' | 'D' | 'W' | 'S' => true,
+        'A' | 'B' | 'z' => !class,
+        _ => character.is_ascii() && !character.is_ascii_alphanumeric(),
     }
 }
 

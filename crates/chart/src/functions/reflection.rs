@@ -26,13 +26,18 @@ pub(super) const FUNCTIONS: &[Function] = &[
     }),
 ];
 
+/// Values of which more would have to be compared count as different.
+const MAX_COMPARED: usize = 20_000_000;
+
 /// Go's `reflect.DeepEqual`: same types and same contents.
 pub(super) fn deep_equal(left: &Value, right: &Value) -> bool {
-    equal_at(left, right, 0)
+    let mut left_to_compare = MAX_COMPARED;
+    equal_at(left, right, &mut left_to_compare, 0)
 }
 
-fn equal_at(left: &Value, right: &Value, depth: usize) -> bool {
-    if depth > 1000 {
+fn equal_at(left: &Value, right: &Value, left_to_compare: &mut usize, depth: usize) -> bool {
+    *left_to_compare = left_to_compare.saturating_sub(1);
+    if *left_to_compare == 0 || depth > 1000 {
         return false;
     }
     match (left, right) {
@@ -52,7 +57,7 @@ fn equal_at(left: &Value, right: &Value, depth: usize) -> bool {
                 && a.items
                     .iter()
                     .zip(b.items.iter())
-                    .all(|(x, y)| equal_at(x, y, depth + 1))
+                    .all(|(x, y)| equal_at(x, y, left_to_compare, depth + 1))
         }
         (Value::Map(a), Value::Map(b)) => {
             a.kind == b.kind
@@ -62,7 +67,9 @@ fn equal_at(left: &Value, right: &Value, depth: usize) -> bool {
                         && a.snapshot()
                             .iter()
                             .zip(b.snapshot().iter())
-                            .all(|((key, x), (other, y))| key == other && equal_at(x, y, depth + 1))))
+                            .all(|((key, x), (other, y))| {
+                                key == other && equal_at(x, y, left_to_compare, depth + 1)
+                            })))
         }
         (Value::Object(a), Value::Object(b)) => {
             std::rc::Rc::ptr_eq(a, b) || (a.type_name() == b.type_name() && a.text() == b.text())

@@ -27,7 +27,7 @@ fn yaml_at(value: &Value, depth: usize) -> Result<Yaml, String> {
         Value::Int(number, _) => Yaml::Int(*number),
         Value::Float(number) => float(*number)?,
         Value::Str(text) => Yaml::Str(readable(text)?),
-        Value::Raw(bytes) => Yaml::Str(readable(&String::from_utf8_lossy(bytes))?),
+        Value::Raw(bytes) => Yaml::Str(readable(&crate::template::format::text_of(bytes))?),
         Value::Bytes(bytes) => Yaml::Str(base64::engine::general_purpose::STANDARD.encode(bytes)),
         Value::List(list) if list.nil => Yaml::Null,
         Value::List(list) => Yaml::Seq(

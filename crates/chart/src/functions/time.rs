@@ -37,6 +37,8 @@ pub(crate) struct Civil {
 
 /// Seconds from 1970 to the first moment of Go's calendar.
 const ZERO: i64 = -62_135_596_800;
+/// Seconds from the first day of which Go can tell the date, in March of the year -292,277,022,400, to 1970.
+const START: i64 = (292_277_022_400 / 400 * 146_097 + 306) * 86_400 - ZERO;
 
 impl Time {
     pub(crate) fn utc(seconds: i64, nanos: u32) -> Self {
@@ -78,9 +80,11 @@ impl Time {
     }
 
     pub(crate) fn civil(&self) -> Civil {
-        let local = self.seconds.saturating_add(i64::from(self.offset));
-        let days = local.div_euclid(86_400);
-        let rest = u32::try_from(local.rem_euclid(86_400)).unwrap_or(0);
+        let local = self.seconds.wrapping_add(i64::from(self.offset));
+        // What is before the first moment of Go's calendar is behind its end.
+        let shifted = local.wrapping_add(START).cast_unsigned();
+        let days = i64::try_from(shifted / 86_400).unwrap_or(0) - START / 86_400;
+        let rest = u32::try_from(shifted % 86_400).unwrap_or(0);
         let (year, month, day) = date_of(days);
         let new_year = days_of(year, 1, 1);
         Civil {

@@ -4,18 +4,19 @@ use std::fmt::Write as _;
 
 use super::layout;
 use crate::template::float::format_float;
+use crate::template::format::text_of;
+use crate::template::object::Object;
 use crate::template::value::{Entries, List, Value};
 
 /// Deeper values are refused.
 const MAX_DEPTH: usize = 200;
+const NIL_ELEMENT: &str = "toml: cannot encode array with nil element";
 
 /// `toToml`; the error is in the words of the Go library.
 pub(super) fn encode(value: &Value) -> Result<String, String> {
     let mut encoder = Encoder { out: String::new() };
     match value {
-        Value::Map(_) => encoder.table(&[], value)?,
-        Value::Object(object) => encoder.table(&[], &object.json())?,
-        Value::Nil => return Err("toml: cannot encode nil value".to_owned()),
+        table if is_table(table) => encoder.table(&[], table)?,
         other => {
             let text = inline(other, 0)?;
             encoder.out.push_str(&text);
@@ -30,7 +31,39 @@ struct Encoder {
 
 /// Whether a value is written under a header of its own.
 fn is_table(value: &Value) -> bool {
-    matches!(value, Value::Map(_) | Value::Object(_))
+    match value {
+        Value::Map(_) => true,
+        Value::Object(object) => scalar(object.as_ref()).is_none(),
+        _ => false,
+    }
+}
+
+/// What Go writes for a struct that has a text of its own, and for a named number.
+fn scalar(object: &dyn Object) -> Option<String> {
+    if let Some(time) = object.time() {
+        let pattern = match time.zone.as_str() {
+            "datetime-local" => "2006-01-02T15:04:05.999999999",
+            "date-local" => "2006-01-02",
+            "time-local" => "15:04:05.999999999",
+            _ => "2006-01-02T15:04:05.999999999Z07:00",
+        };
+        return Some(layout::format(&time, pattern));
+    }
+    if object.version().is_some() || object.kind_name() == "int64" {
+        return Some(quoted(&object.text()));
+    }
+    object.number().map(|number| number.to_string())
+}
+
+/// What is left out, as no value of TOML stands for it.
+fn is_absent(value: &Value) -> bool {
+    match value {
+        Value::Nil => true,
+        Value::List(list) => list.nil,
+        Value::Map(map) => map.nil,
+        Value::Object(object) => object.is_nil(),
+        _ => false,
+    }
 }
 
 fn is_table_list(value: &Value) -> Result<bool, String> {
@@ -38,7 +71,7 @@ fn is_table_list(value: &Value) -> Result<bool, String> {
         return Ok(false);
     };
     if list.items.iter().any(Value::is_nil) {
-        return Err("toml: cannot encode array with nil element".to_owned());
+        return Err(NIL_ELEMENT.to_owned());
     }
     Ok(!list.items.is_empty() && list.items.iter().all(is_table))
 }
@@ -50,7 +83,11 @@ fn entries(value: &Value) -> Vec<(String, Value)> {
             .into_iter()
             .map(|(key, value)| (key.to_string(), value))
             .collect(),
-        Value::Object(object) => entries(&object.json()),
+        Value::Object(object) => object
+            .fields()
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect(),
         _ => Vec::new(),
     }
 }
@@ -69,7 +106,7 @@ impl Encoder {
         let indent = "  ".repeat(path.len());
         let mut nested = Vec::new();
         for (key, item) in entries(value) {
-            if item.is_nil() {
+            if is_absent(&item) {
                 continue;
             }
             if is_table(&item) || is_table_list(&item)? {
@@ -109,30 +146,47 @@ fn inline(value: &Value, depth: usize) -> Result<String, String> {
         return Err("toml: the value is nested too deeply".to_owned());
     }
     Ok(match value {
-        Value::Nil => return Err("toml: cannot encode nil value".to_owned()),
+        Value::Nil => return Err(NIL_ELEMENT.to_owned()),
         Value::Bool(value) => value.to_string(),
         Value::Int(number, kind) if kind.is_unsigned() => number.cast_unsigned().to_string(),
         Value::Int(number, _) => number.to_string(),
         Value::Float(number) => float(*number),
         Value::Str(text) => quoted(text),
-        Value::Raw(bytes) => quoted(&String::from_utf8_lossy(bytes)),
+        Value::Raw(bytes) => quoted(&text_of(bytes)),
         Value::Bytes(_) => list_text(&List::new(value.elements().unwrap_or_default()), depth)?,
         Value::List(list) => list_text(list, depth)?,
-        Value::Map(_) | Value::Object(_) => {
-            let mut parts = Vec::new();
-            for (key, item) in entries(value) {
-                if !item.is_nil() {
-                    parts.push(format!("{} = {}", key_text(&key), inline(&item, depth + 1)?));
-                }
-            }
-            format!("{{{}}}", parts.join(", "))
-        }
+        Value::Object(object) if !is_table(value) => scalar(object.as_ref()).unwrap_or_default(),
+        Value::Map(_) | Value::Object(_) => inline_table(value, depth)?,
     })
+}
+
+/// Go ends every part but the last with a comma, also where nothing is written for the last.
+fn inline_table(value: &Value, depth: usize) -> Result<String, String> {
+    let mut direct = Vec::new();
+    let mut nested = Vec::new();
+    for (key, item) in entries(value) {
+        let below = !is_absent(&item) && (is_table(&item) || is_table_list(&item)?);
+        if below { &mut nested } else { &mut direct }.push((key, item));
+    }
+    direct.append(&mut nested);
+    let last = direct.len().saturating_sub(1);
+    let mut out = "{".to_owned();
+    for (index, (key, item)) in direct.iter().enumerate() {
+        if is_absent(item) {
+            continue;
+        }
+        let _ = write!(out, "{} = {}", key_text(key), inline(item, depth + 1)?);
+        if index != last {
+            out.push_str(", ");
+        }
+    }
+    out.push('}');
+    Ok(out)
 }
 
 fn list_text(list: &List, depth: usize) -> Result<String, String> {
     if list.items.iter().any(Value::is_nil) {
-        return Err("toml: cannot encode array with nil element".to_owned());
+        return Err(NIL_ELEMENT.to_owned());
     }
     let items: Vec<String> = list
         .items
@@ -195,6 +249,16 @@ pub(super) fn decode(text: &str) -> Result<Value, String> {
     Ok(from_toml(&toml::Value::Table(table)))
 }
 
+/// The library's names for the zones of times that have none.
+fn zone_of(moment: &toml::value::Datetime) -> Option<&'static str> {
+    match (moment.offset, moment.date, moment.time) {
+        (Some(_), ..) => None,
+        (None, Some(_), Some(_)) => Some("datetime-local"),
+        (None, Some(_), None) => Some("date-local"),
+        (None, None, _) => Some("time-local"),
+    }
+}
+
 fn from_toml(value: &toml::Value) -> Value {
     match value {
         toml::Value::String(text) => text.as_str().into(),
@@ -214,7 +278,15 @@ fn from_toml(value: &toml::Value) -> Value {
             let parsed = layouts
                 .iter()
                 .find_map(|layout| layout::parse(layout, &text).ok());
-            parsed.map_or_else(|| text.into(), super::time::Time::value)
+            parsed.map_or_else(
+                || text.into(),
+                |mut time| {
+                    if let Some(zone) = zone_of(moment) {
+                        zone.clone_into(&mut time.zone);
+                    }
+                    time.value()
+                },
+            )
         }
         toml::Value::Array(items) => Value::list(items.iter().map(from_toml).collect()),
         toml::Value::Table(table) => {

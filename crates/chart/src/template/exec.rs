@@ -344,6 +344,8 @@ impl<'t> State<'t, '_> {
             Value::Nil => self.out.extend_from_slice(b"<no value>"),
             Value::Str(text) => self.out.extend_from_slice(text.as_bytes()),
             Value::Raw(bytes) => self.out.extend_from_slice(bytes),
+            // A method of the pointer counts here.
+            Value::Object(object) => self.out.extend_from_slice(object.text().as_bytes()),
             other => self.out.extend_from_slice(format::display(other).as_bytes()),
         }
     }

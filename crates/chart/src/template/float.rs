@@ -1,6 +1,6 @@
 //! Go's `strconv.FormatFloat`.
 
-/// Formats like Go does: verbs `e`, `E`, `f`, `g`, `G`, with a precision or the shortest digits that read back.
+/// Formats like Go does: verbs `b`, `e`, `E`, `f`, `g`, `G`, `x`, `X`, with a precision or the shortest digits that read back.
 pub(crate) fn format_float(number: f64, verb: char, precision: Option<usize>) -> String {
     if number.is_nan() {
         return "NaN".to_owned();
@@ -22,9 +22,64 @@ pub(crate) fn format_float(number: f64, verb: char, precision: Option<usize>) ->
             };
             exponent(&text, verb)
         }
+        'b' => binary(magnitude),
+        'x' | 'X' => hexadecimal(magnitude, precision, verb),
         _ => general(magnitude, precision, if verb == 'G' { 'E' } else { 'e' }),
     };
     format!("{sign}{body}")
+}
+
+/// The bits of a fraction and the power of two of its last one.
+fn parts(magnitude: f64) -> (u64, i32) {
+    const FRACTION: u32 = 52;
+    let bits = magnitude.to_bits();
+    let fraction = bits & ((1 << FRACTION) - 1);
+    let power = i32::try_from((bits >> FRACTION) & 0x7FF).unwrap_or(0);
+    if power == 0 {
+        (fraction, -1074)
+    } else {
+        (fraction | 1 << FRACTION, power - 1075)
+    }
+}
+
+/// `%b`
+fn binary(magnitude: f64) -> String {
+    let (fraction, power) = parts(magnitude);
+    format!("{fraction}p{power:+}")
+}
+
+/// `%x`
+fn hexadecimal(magnitude: f64, precision: Option<usize>, verb: char) -> String {
+    const POINT: u32 = 60;
+    let (fraction, power) = parts(magnitude);
+    let (mut fraction, mut power) = (fraction << (POINT - 52), power + 52);
+    if fraction == 0 {
+        power = 0;
+    }
+    while fraction != 0 && fraction & (1 << POINT) == 0 {
+        fraction <<= 1;
+        power -= 1;
+    }
+    if let Some(precision) = precision.filter(|precision| *precision < 15) {
+        let shift = u32::try_from(precision * 4).unwrap_or(0);
+        let extra = (fraction << shift) & ((1 << POINT) - 1);
+        fraction >>= POINT - shift;
+        fraction += u64::from(extra | (fraction & 1) > 1 << (POINT - 1));
+        fraction <<= POINT - shift;
+        if fraction & (1 << (POINT + 1)) != 0 {
+            fraction >>= 1;
+            power += 1;
+        }
+    }
+    let digits = format!("{:015x}", fraction & ((1 << POINT) - 1));
+    let digits = match precision {
+        Some(precision) => format!("{digits:0<precision$}").chars().take(precision).collect(),
+        None => digits.trim_end_matches('0').to_owned(),
+    };
+    let point = if digits.is_empty() { "" } else { "." };
+    let sign = if power < 0 { '-' } else { '+' };
+    let text = format!("0x{}{point}{digits}p{sign}{:02}", fraction >> POINT, power.abs());
+    if verb == 'X' { text.to_uppercase() } else { text }
 }
 
 /// `%g`: the shorter of `%e` and `%f`, by Go's rule.

@@ -1,17 +1,31 @@
 //! Go's `fmt`: how values print, and the verbs of `printf`.
 
 pub(crate) use super::float::format_float;
+use super::object::Object;
 pub(crate) use super::printf::sprintf;
 use super::value::Value;
 
 /// Deeper values, which only a map inside itself makes, are cut off.
 const MAX_DEPTH: usize = 200;
 
+/// Texts end once they are longer than the engine takes.
+const MAX_TEXT: usize = 64 << 20;
+
 /// A value as `%v` prints it.
 pub(crate) fn display(value: &Value) -> String {
     let mut out = Vec::new();
     write_value(&mut out, value, &Flags::default(), 'v', 0);
-    String::from_utf8(out).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+    String::from_utf8(out).unwrap_or_else(|error| text_of(error.as_bytes()))
+}
+
+/// Bytes as a text. As in Go, each byte that is no part of a character becomes U+FFFD.
+pub(crate) fn text_of(bytes: &[u8]) -> String {
+    let mut out = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        out.push_str(chunk.valid());
+        out.extend(chunk.invalid().iter().map(|_| char::REPLACEMENT_CHARACTER));
+    }
+    out
 }
 
 /// A value as `%v` prints it, keeping bytes that are not UTF-8.
@@ -112,6 +126,10 @@ pub(super) struct Flags {
     pub(super) zero: bool,
     pub(super) width: Option<usize>,
     pub(super) precision: Option<usize>,
+    /// The value is shown because its verb is wrong; `#` is no wish for Go's syntax then.
+    pub(super) erroneous: bool,
+    /// Fields of structs are named.
+    pub(super) names: bool,
 }
 
 pub(super) fn write_typed(out: &mut Vec<u8>, value: &Value) {
@@ -126,7 +144,16 @@ pub(super) fn write_typed(out: &mut Vec<u8>, value: &Value) {
 
 pub(super) fn print_verb(out: &mut Vec<u8>, value: &Value, mut flags: Flags, verb: char) {
     if verb == 'T' {
-        pad(out, value.type_name().as_bytes(), &flags);
+        let name = if value.is_nil() {
+            "<nil>".to_owned()
+        } else {
+            value.type_name()
+        };
+        let cut: String = name
+            .chars()
+            .take(flags.precision.filter(|_| !value.is_nil()).unwrap_or(usize::MAX))
+            .collect();
+        pad(out, cut.as_bytes(), &flags);
         return;
     }
     if value.is_nil() {
@@ -142,28 +169,38 @@ pub(super) fn print_verb(out: &mut Vec<u8>, value: &Value, mut flags: Flags, ver
     }
     if verb == 'v' {
         // "%+v" names the fields of structs; it puts no sign before numbers.
-        flags.plus = false;
+        flags.names = std::mem::take(&mut flags.plus);
     }
     write_value(out, value, &flags, verb, 0);
 }
 
-fn bad_verb(out: &mut Vec<u8>, value: &Value, verb: char) {
-    out.extend_from_slice(format!("%!{verb}(").as_bytes());
-    write_typed(out, value);
+/// Go shows the value of a verb that it cannot have with the flags that were meant for the verb.
+fn bad_verb(out: &mut Vec<u8>, value: &Value, flags: &Flags, verb: char) {
+    out.extend_from_slice(format!("%!{verb}({}=", value.type_name()).as_bytes());
+    let flags = Flags {
+        erroneous: true,
+        ..flags.clone()
+    };
+    write_value(out, value, &flags, 'v', 0);
     out.push(b')');
 }
 
 fn write_value(out: &mut Vec<u8>, value: &Value, flags: &Flags, verb: char, depth: usize) {
+    // A longer text is refused by whoever asked for it.
+    if out.len() > MAX_TEXT {
+        return;
+    }
     if depth > MAX_DEPTH {
         out.extend_from_slice(b"...");
         return;
     }
-    let syntax = verb == 'v' && flags.sharp;
+    let syntax = verb == 'v' && flags.sharp && !flags.erroneous;
     match value {
-        Value::Nil => pad(out, b"<nil>", flags),
+        // Only nested ones come here, which Go does not pad.
+        Value::Nil => out.extend_from_slice(b"<nil>"),
         Value::Bool(inner) => match verb {
             't' | 'v' => pad(out, if *inner { b"true" } else { b"false" }, flags),
-            _ => bad_verb(out, value, verb),
+            _ => bad_verb(out, value, flags, verb),
         },
         Value::Int(number, kind) => match verb {
             'v' | 'd' | 'b' | 'o' | 'O' | 'x' | 'X' => {
@@ -179,11 +216,13 @@ fn write_value(out: &mut Vec<u8>, value: &Value, flags: &Flags, verb: char, dept
                 }
             }
             'c' | 'q' | 'U' => write_rune(out, *number, flags, verb),
-            _ => bad_verb(out, value, verb),
+            _ => bad_verb(out, value, flags, verb),
         },
         Value::Float(number) => match verb {
-            'v' | 'e' | 'E' | 'f' | 'F' | 'g' | 'G' => write_float(out, *number, flags, verb),
-            _ => bad_verb(out, value, verb),
+            'v' | 'b' | 'e' | 'E' | 'f' | 'F' | 'g' | 'G' | 'x' | 'X' => {
+                write_float(out, *number, flags, verb)
+            }
+            _ => bad_verb(out, value, flags, verb),
         },
         Value::Str(_) | Value::Raw(_) => {
             let bytes = value.string_bytes().unwrap_or_default();
@@ -250,11 +289,55 @@ fn write_value(out: &mut Vec<u8>, value: &Value, flags: &Flags, verb: char, dept
             out.push(close);
         }
         Value::Object(object) => match verb {
-            'v' | 's' => pad(out, object.text().as_bytes(), flags),
-            'q' => pad(out, quote(&object.text()).as_bytes(), flags),
-            _ => bad_verb(out, value, verb),
+            // The pointer inside of something is no more than an address.
+            's' | 'q' if depth > 0 && object.is_bare_pointer() => bad_verb(out, value, flags, verb),
+            _ if depth == 0 || !object.is_bare_pointer() => {
+                if let Some(fields) = object.printed_fields() {
+                    write_struct(out, object.type_name(), &fields, flags, verb, depth);
+                } else {
+                    write_object(out, value, object.as_ref(), flags, verb);
+                }
+            }
+            _ => write_object(out, value, object.as_ref(), flags, verb),
         },
     }
+}
+
+fn write_object(out: &mut Vec<u8>, value: &Value, object: &dyn Object, flags: &Flags, verb: char) {
+    match verb {
+        'v' | 's' => pad(out, object.text().as_bytes(), flags),
+        'q' => pad(out, quote(&object.text()).as_bytes(), flags),
+        _ => bad_verb(out, value, flags, verb),
+    }
+}
+
+fn write_struct(
+    out: &mut Vec<u8>,
+    type_name: &str,
+    fields: &[(&str, Value)],
+    flags: &Flags,
+    verb: char,
+    depth: usize,
+) {
+    let syntax = verb == 'v' && flags.sharp && !flags.erroneous;
+    if type_name.starts_with('*') {
+        out.push(b'&');
+    }
+    if syntax {
+        out.extend_from_slice(type_name.trim_start_matches('*').as_bytes());
+    }
+    out.push(b'{');
+    for (index, (name, field)) in fields.iter().enumerate() {
+        if index > 0 {
+            out.extend_from_slice(if syntax { b", " } else { b" " });
+        }
+        if syntax || flags.names {
+            out.extend_from_slice(name.as_bytes());
+            out.push(b':');
+        }
+        write_value(out, field, flags, verb, depth + 1);
+    }
+    out.push(b'}');
 }
 
 fn write_nested_syntax(out: &mut Vec<u8>, item: &Value, flags: &Flags, depth: usize) {
@@ -277,7 +360,7 @@ fn write_items(out: &mut Vec<u8>, items: &[Value], flags: &Flags, verb: char, de
 }
 
 fn pad(out: &mut Vec<u8>, text: &[u8], flags: &Flags) {
-    let width = String::from_utf8_lossy(text).chars().count();
+    let width = text_of(text).chars().count();
     let missing = flags.width.unwrap_or(0).saturating_sub(width);
     let fill = if flags.zero && !flags.minus { b'0' } else { b' ' };
     if flags.minus {
@@ -293,7 +376,7 @@ fn write_text(out: &mut Vec<u8>, bytes: &[u8], value: &Value, flags: &Flags, ver
     let cut = |bytes: &[u8]| -> Vec<u8> {
         match flags.precision {
             Some(precision) => {
-                let text = String::from_utf8_lossy(bytes);
+                let text = text_of(bytes);
                 text.chars().take(precision).collect::<String>().into_bytes()
             }
             None => bytes.to_vec(),
@@ -304,7 +387,7 @@ fn write_text(out: &mut Vec<u8>, bytes: &[u8], value: &Value, flags: &Flags, ver
         'q' => {
             let cut = cut(bytes);
             let text = if flags.sharp && !cut.contains(&b'`') && std::str::from_utf8(&cut).is_ok() {
-                format!("`{}`", String::from_utf8_lossy(&cut))
+                format!("`{}`", text_of(&cut))
             } else {
                 quote_bytes(&cut, flags.plus)
             };
@@ -330,7 +413,7 @@ fn write_text(out: &mut Vec<u8>, bytes: &[u8], value: &Value, flags: &Flags, ver
             }
             pad(out, text.as_bytes(), flags);
         }
-        _ => bad_verb(out, value, verb),
+        _ => bad_verb(out, value, flags, verb),
     }
 }
 
@@ -412,40 +495,75 @@ fn write_integer(out: &mut Vec<u8>, number: i128, flags: &Flags, verb: char) {
 }
 
 fn write_float(out: &mut Vec<u8>, number: f64, flags: &Flags, verb: char) {
+    let sharp = flags.sharp && (verb != 'v' || flags.erroneous);
     let verb = match verb {
         'v' => 'g',
         'F' => 'f',
         other => other,
     };
-    let precision = flags.precision.or(if matches!(verb, 'e' | 'E' | 'f') {
-        Some(6)
+    let precision = flags.precision.or(matches!(verb, 'e' | 'E' | 'f').then_some(6));
+    let text = format_float(number, verb, precision);
+    let (sign, digits) = match text.strip_prefix(['-', '+']) {
+        Some(digits) => (&text[..1], digits),
+        None => ("+", text.as_str()),
+    };
+    let sign = if sign == "+" && flags.space && !flags.plus {
+        " "
     } else {
-        None
-    });
-    let mut text = format_float(number, verb, precision);
-    if !text.starts_with(['-', '+']) {
-        if flags.plus {
-            text.insert(0, '+');
-        } else if flags.space {
-            text.insert(0, ' ');
-        }
-    } else if text.starts_with('+') && !flags.plus {
-        // "+Inf" keeps its sign.
-    }
-    if flags.zero && !flags.minus && number.is_finite() && text.starts_with(['-', '+', ' ']) {
-        let (sign, digits) = text.split_at(1);
-        let wanted = flags.width.unwrap_or(0).saturating_sub(1);
-        let digits = format!("{}{digits}", "0".repeat(wanted.saturating_sub(digits.len())));
-        out.extend_from_slice(format!("{sign}{digits}").as_bytes());
-        return;
-    }
-    let flags = if number.is_finite() {
-        flags.clone()
-    } else {
-        Flags {
+        sign
+    };
+    if !number.is_finite() {
+        let bare = number.is_nan() && !flags.space && !flags.plus;
+        let shown = if bare {
+            digits.to_owned()
+        } else {
+            format!("{sign}{digits}")
+        };
+        let unpadded = Flags {
             zero: false,
             ..flags.clone()
-        }
+        };
+        // As everywhere, a sign that nobody asked for is left out; that of an infinity stays.
+        return pad(out, shown.as_bytes(), &unpadded);
+    }
+    let digits = if sharp && verb != 'b' {
+        with_point(digits, verb, precision)
+    } else {
+        digits.to_owned()
     };
-    pad(out, text.as_bytes(), &flags);
+    if !flags.plus && sign == "+" {
+        return pad(out, digits.as_bytes(), flags);
+    }
+    let missing = flags
+        .width
+        .unwrap_or(0)
+        .saturating_sub(digits.chars().count() + 1);
+    if flags.zero && !flags.minus && missing > 0 {
+        out.extend_from_slice(format!("{sign}{}{digits}", "0".repeat(missing)).as_bytes());
+        return;
+    }
+    pad(out, format!("{sign}{digits}").as_bytes(), flags);
+}
+
+/// What `#` asks for: a point always, and the zeros at the end.
+fn with_point(number: &str, verb: char, precision: Option<usize>) -> String {
+    let hexadecimal = matches!(verb, 'x' | 'X');
+    let tail = number
+        .find(|character| matches!(character, 'p' | 'P') || !hexadecimal && matches!(character, 'e' | 'E'))
+        .unwrap_or(number.len());
+    let (digits, tail) = number.split_at(tail);
+    let mut missing = if matches!(verb, 'g' | 'G' | 'x') {
+        precision.unwrap_or(6)
+    } else {
+        0
+    };
+    let significant = digits.chars().filter(|character| *character != '.');
+    missing = missing.saturating_sub(significant.skip_while(|character| *character == '0').count());
+    let mut out = digits.to_owned();
+    if !digits.contains('.') {
+        missing = missing.saturating_sub(usize::from(digits == "0"));
+        out.push('.');
+    }
+    out.push_str(&"0".repeat(missing));
+    out + tail
 }

@@ -478,11 +478,13 @@ impl Lexer<'_> {
             self.accept("+-");
             self.accept_run("0123456789_");
         }
+        // There are no imaginary numbers here.
+        let imaginary = self.accept("i");
         if self.peek().is_some_and(is_alphanumeric) {
             self.next();
             return false;
         }
-        true
+        !imaginary
     }
 }
 

@@ -43,6 +43,11 @@ pub(crate) trait Object {
         None
     }
 
+    /// The fields as `fmt` prints them, where it does not ask the value for a text.
+    fn printed_fields(&self) -> Option<Vec<(&'static str, Value)>> {
+        None
+    }
+
     /// As `encoding/json` sees it.
     fn json(&self) -> Value;
 
@@ -59,6 +64,16 @@ pub(crate) trait Object {
     /// The fields in their order, where JSON shows a struct.
     fn json_fields(&self) -> Option<Vec<(&'static str, Value)>> {
         None
+    }
+
+    /// A pointer to what has no text of its own.
+    fn is_bare_pointer(&self) -> bool {
+        false
+    }
+
+    /// The exported fields in their order, those of embedded structs among them; nothing for what is no struct.
+    fn fields(&self) -> Vec<(&'static str, Value)> {
+        Vec::new()
     }
 
     /// The object as a version, where it is one.
@@ -153,6 +168,29 @@ impl Object for Struct {
                 .map(|(name, value)| (name.into(), value))
                 .collect(),
         )
+    }
+
+    fn is_bare_pointer(&self) -> bool {
+        self.pointer && self.text.is_none()
+    }
+
+    fn printed_fields(&self) -> Option<Vec<(&'static str, Value)>> {
+        // A method of the pointer does not count for what it points to.
+        if self.pointer && self.text.is_some() {
+            return None;
+        }
+        // The fields of an embedded struct stand before it; they are part of it.
+        let embedded = self.fields.iter().position(|field| field.json.is_none());
+        let fields = self.fields[embedded.unwrap_or(0)..].iter();
+        Some(fields.map(|field| (field.name, field.value.clone())).collect())
+    }
+
+    fn fields(&self) -> Vec<(&'static str, Value)> {
+        self.fields
+            .iter()
+            .filter(|field| field.json.is_some())
+            .map(|field| (field.name, field.value.clone()))
+            .collect()
     }
 
     fn json_fields(&self) -> Option<Vec<(&'static str, Value)>> {

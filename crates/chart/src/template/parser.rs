@@ -428,7 +428,7 @@ impl Parser {
         match item.token {
             Token::String | Token::RawString => match self.text(&item.text)? {
                 Text::Utf8(name) => Ok(name),
-                Text::Raw(bytes) => Ok(String::from_utf8_lossy(&bytes).into()),
+                Text::Raw(bytes) => Ok(super::format::text_of(&bytes).into()),
             },
             _ => self.unexpected(item, context),
         }

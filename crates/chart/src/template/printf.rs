@@ -3,6 +3,9 @@
 use super::format::{Flags, print_verb, write_typed};
 use super::value::Value;
 
+/// Larger widths, precisions and indices are refused.
+const MAX_NUMBER: usize = 1_000_000;
+
 /// Go's `Sprintf`.
 pub(crate) fn sprintf(template: &[u8], values: &[Value]) -> Vec<u8> {
     let mut printer = Printer {
@@ -11,6 +14,7 @@ pub(crate) fn sprintf(template: &[u8], values: &[Value]) -> Vec<u8> {
         at: 0,
         next: 0,
         reordered: false,
+        good_index: true,
         out: Vec::new(),
     };
     printer.run();
@@ -23,6 +27,8 @@ struct Printer<'p> {
     at: usize,
     next: usize,
     reordered: bool,
+    /// Whether the directive at hand names an argument that there is.
+    good_index: bool,
     out: Vec<u8>,
 }
 
@@ -65,44 +71,54 @@ impl Printer<'_> {
             }
             self.at += 1;
         }
-        let mut bad_index = !self.index();
+        self.good_index = true;
+        let mut after_index = self.index();
         if self.template.get(self.at) == Some(&b'*') {
             self.at += 1;
             match self.star() {
                 Some(width) => {
                     flags.minus |= width < 0;
+                    flags.zero &= width >= 0;
                     flags.width = usize::try_from(width.unsigned_abs()).ok();
                 }
                 None => self.out.extend_from_slice(b"%!(BADWIDTH)"),
             }
+            after_index = false;
         } else {
             flags.width = self.number();
+            self.good_index &= !after_index || flags.width.is_none();
         }
-        if self.template.get(self.at) == Some(&b'.') {
+        // A point at the end is a verb.
+        if self.at + 1 < self.template.len() && self.template[self.at] == b'.' {
             self.at += 1;
-            bad_index |= !self.index();
+            self.good_index &= !after_index;
+            after_index = self.index();
             if self.template.get(self.at) == Some(&b'*') {
                 self.at += 1;
                 match self.star() {
                     Some(precision) if precision >= 0 => flags.precision = usize::try_from(precision).ok(),
                     _ => self.out.extend_from_slice(b"%!(BADPREC)"),
                 }
+                after_index = false;
             } else {
                 flags.precision = Some(self.number().unwrap_or(0));
             }
         }
-        bad_index |= !self.index();
-        let Some(verb) = std::str::from_utf8(&self.template[self.at..]).ok().map_or_else(
-            || self.template.get(self.at).map(|byte| char::from(*byte)),
-            |rest| rest.chars().next(),
-        ) else {
+        if !after_index {
+            self.index();
+        }
+        let rest = self.template.get(self.at..).unwrap_or_default();
+        let Some(chunk) = rest.utf8_chunks().next() else {
             self.out.extend_from_slice(b"%!(NOVERB)");
+            self.at = self.template.len();
             return;
         };
-        self.at += verb.len_utf8();
+        let first = chunk.valid().chars().next();
+        self.at += first.map_or(1, char::len_utf8);
+        let verb = first.unwrap_or(char::REPLACEMENT_CHARACTER);
         if verb == '%' {
             self.out.push(b'%');
-        } else if bad_index {
+        } else if !self.good_index {
             self.out
                 .extend_from_slice(format!("%!{verb}(BADINDEX)").as_bytes());
         } else if let Some(value) = self.values.get(self.next) {
@@ -114,46 +130,62 @@ impl Printer<'_> {
         }
     }
 
-    /// An explicit argument index such as `[2]`; false where it names no argument.
+    /// Takes an explicit argument index such as `[2]`, and tells whether there was one; it may name no argument.
     fn index(&mut self) -> bool {
-        if self.template.get(self.at) != Some(&b'[') {
-            return true;
+        let rest = self.template.get(self.at..).unwrap_or_default();
+        if rest.first() != Some(&b'[') {
+            return false;
         }
         self.reordered = true;
-        let rest = &self.template[self.at..];
-        let Some(close) = rest.iter().position(|byte| *byte == b']') else {
+        let close = rest.iter().position(|byte| *byte == b']');
+        let Some(close) = close.filter(|_| rest.len() >= 3) else {
             self.at += 1;
+            self.good_index = false;
             return false;
         };
-        let number = std::str::from_utf8(&rest[1..close])
+        let digits = &rest[1..close];
+        let number = std::str::from_utf8(digits)
             .ok()
-            .and_then(|digits| digits.parse::<usize>().ok());
+            .filter(|_| digits.iter().all(u8::is_ascii_digit))
+            .and_then(|digits| digits.parse::<usize>().ok())
+            .filter(|number| *number <= MAX_NUMBER);
         self.at += close + 1;
         match number {
-            Some(number) if (1..=self.values.len()).contains(&number) => {
-                self.next = number - 1;
-                true
-            }
-            _ => false,
+            Some(number) if (1..=self.values.len()).contains(&number) => self.next = number - 1,
+            _ => self.good_index = false,
         }
+        number.is_some()
     }
 
+    /// A number; Go gives up on the whole rest of the format where it is absurd.
     fn number(&mut self) -> Option<usize> {
-        let rest = &self.template[self.at..];
+        let rest = self.template.get(self.at..).unwrap_or_default();
         let length = rest
             .iter()
             .position(|byte| !byte.is_ascii_digit())
             .unwrap_or(rest.len());
-        let number = std::str::from_utf8(&rest[..length]).ok()?.parse::<usize>().ok()?;
+        let digits = std::str::from_utf8(&rest[..length])
+            .ok()
+            .filter(|digits| !digits.is_empty())?;
+        let last = digits.len() - 1;
+        // It looks before it takes the next digit.
+        if digits[..last]
+            .parse::<usize>()
+            .unwrap_or(if last == 0 { 0 } else { usize::MAX })
+            > MAX_NUMBER
+        {
+            self.at = self.template.len();
+            return None;
+        }
         self.at += length;
-        (number <= 1_000_000).then_some(number)
+        digits.parse().ok()
     }
 
     fn star(&mut self) -> Option<i64> {
         let value = self.values.get(self.next)?;
         self.next += 1;
         match value {
-            Value::Int(number, _) if number.abs() <= 1_000_000 => Some(*number),
+            Value::Int(number, _) if number.unsigned_abs() <= MAX_NUMBER as u64 => Some(*number),
             _ => None,
         }
     }

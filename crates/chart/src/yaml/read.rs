@@ -11,7 +11,11 @@ use super::{Yaml, float_key};
 pub(crate) fn read(text: &[u8]) -> Result<Yaml, String> {
     match first_document(text)? {
         Some(root) => {
-            let document = Decoder::default().decode(&root)?;
+            let mut decoder = Decoder::default();
+            let document = decoder.decode(&root)?;
+            if let Some(problem) = decoder.bad_key {
+                return Err(problem);
+            }
             finite(&document)?;
             Ok(document)
         }
@@ -38,6 +42,8 @@ struct Decoder {
     decoded: usize,
     from_aliases: usize,
     alias_depth: usize,
+    /// The first key that YAML has and JSON has not; found once the whole document was read, as in Helm.
+    bad_key: Option<String>,
 }
 
 impl Decoder {
@@ -82,16 +88,20 @@ impl Decoder {
                 Yaml::Float(number) => float_key(number),
                 Yaml::Bool(value) => value.to_string(),
                 Yaml::Null => {
-                    let value = go_argument(value);
-                    return Err(format!(
-                        "unsupported map key of type: %!s(<nil>), key: <nil>, value: {value}"
-                    ));
+                    let shown = go_argument(value);
+                    self.bad_key.get_or_insert_with(|| {
+                        format!("unsupported map key of type: %!s(<nil>), key: <nil>, value: {shown}")
+                    });
+                    self.decode(value)?;
+                    continue;
                 }
                 Yaml::Uint(number) => {
-                    let value = go_argument(value);
-                    return Err(format!(
-                        "unsupported map key of type: uint64, key: {number:#x}, value: {value}"
-                    ));
+                    let shown = go_argument(value);
+                    self.bad_key.get_or_insert_with(|| {
+                        format!("unsupported map key of type: uint64, key: {number:#x}, value: {shown}")
+                    });
+                    self.decode(value)?;
+                    continue;
                 }
                 Yaml::Seq(_) | Yaml::Map(_) => {
                     return Err(format!("yaml: invalid map key: {}", go_syntax(key)));

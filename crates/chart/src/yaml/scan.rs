@@ -131,22 +131,52 @@ pub(super) fn is_alpha(character: char) -> bool {
     character.is_ascii_alphanumeric() || matches!(character, '_' | '-')
 }
 
+/// What is wrong with bytes that begin with no character.
+fn octet_problem(bytes: &[u8]) -> &'static str {
+    let width = match bytes.first() {
+        Some(0xC0..=0xDF) => 2,
+        Some(0xE0..=0xEF) => 3,
+        Some(0xF0..=0xF7) => 4,
+        _ => return "invalid leading UTF-8 octet",
+    };
+    let Some(trailing) = bytes.get(1..width) else {
+        return "incomplete UTF-8 octet sequence";
+    };
+    if trailing.iter().any(|octet| octet & 0xC0 != 0x80) {
+        return "invalid trailing UTF-8 octet";
+    }
+    let overlong = match bytes {
+        [0xC0 | 0xC1, ..] => true,
+        [0xE0, second, ..] => *second < 0xA0,
+        [0xF0, second, ..] => *second < 0x90,
+        _ => false,
+    };
+    if overlong {
+        "invalid length of a UTF-8 sequence"
+    } else {
+        "invalid Unicode character"
+    }
+}
+
 impl Scanner {
     pub(super) fn new(bytes: &[u8]) -> Scan<Self> {
-        let text = match std::str::from_utf8(bytes) {
-            Ok(text) => text.strip_prefix('\u{feff}').unwrap_or(text),
+        let (text, broken) = match std::str::from_utf8(bytes) {
+            Ok(text) => (text, None),
             Err(error) => {
-                let problem = match error.error_len() {
-                    None => "incomplete UTF-8 octet sequence",
-                    Some(1) => "invalid leading UTF-8 octet",
-                    Some(_) => "invalid trailing UTF-8 octet",
-                };
-                return Err(Problem::reader(problem));
+                let (valid, rest) = bytes.split_at(error.valid_up_to());
+                (
+                    std::str::from_utf8(valid).unwrap_or_default(),
+                    Some(octet_problem(rest)),
+                )
             }
         };
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let allowed = |character: char| matches!(character, '\t' | '\n' | '\r' | ' '..='~' | '\u{85}' | '\u{a0}'..='\u{fffd}' | '\u{1_0000}'..);
         if !text.chars().all(allowed) {
             return Err(Problem::reader("control characters are not allowed"));
+        }
+        if let Some(problem) = broken {
+            return Err(Problem::reader(problem));
         }
         Ok(Self {
             text: text.chars().collect(),
@@ -466,7 +496,9 @@ impl Scanner {
 
     fn fetch_flow_start(&mut self, kind: Kind) -> Scan<()> {
         self.save_simple_key()?;
+        // By this number the end of an empty collection forgets that the collection could be a key, as in go-yaml.
         self.simple_keys.push(SimpleKey {
+            token: self.parsed + self.tokens.len(),
             mark: self.mark,
             ..SimpleKey::default()
         });

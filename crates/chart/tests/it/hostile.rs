@@ -208,6 +208,69 @@ fn values_that_explode_are_refused() {
 }
 
 #[test]
+fn a_chart_whose_values_would_hold_themselves_is_refused() {
+    let chart = |name: &str, alias: &str| {
+        format!(
+            "apiVersion: v2\nname: {name}\nversion: 0.1.0\ndependencies:\n- name: s\n  version: '*'\n  alias: {alias}\n"
+        )
+    };
+    refused(
+        "dependencies called `global`",
+        vec![
+            ("Chart.yaml", chart("c", "global")),
+            ("charts/s/Chart.yaml", chart("s", "global")),
+            (
+                "charts/s/charts/s/Chart.yaml",
+                "apiVersion: v2\nname: s\nversion: 0.1.0\n".to_owned(),
+            ),
+            ("templates/x.yaml", "a: {{ toJson .Values }}\n".to_owned()),
+        ],
+        String::new(),
+        &["global"],
+    );
+}
+
+/// Helm's process dies of most of these.
+#[test]
+fn values_that_hold_themselves_end() {
+    const ONE: &[&str] = &[
+        "toYaml",
+        "toYamlPretty",
+        "toJson",
+        "toPrettyJson",
+        "toToml",
+        "toString",
+        "deepCopy",
+        "deepEqual 1",
+    ];
+    const TWO: &[&str] = &["deepEqual", "merge"];
+    let mut expressions: Vec<String> = ONE.iter().map(|name| format!("$.Values | {name}")).collect();
+    for name in TWO {
+        expressions.push(format!("{name} $.Values $other"));
+    }
+    for expression in expressions {
+        // Nothing here holds itself, but everything is there 2^64 times.
+        let twice = format!(
+            "{{{{ $x := dict \"a\" 1 }}}}{{{{ $other := dict \"a\" 1 }}}}{{{{ range until 64 }}}}{{{{ $x = dict \"b\" $x \"l\" (list $x) }}}}\
+             {{{{ $other = dict \"b\" $other \"l\" (list $other) }}}}{{{{ end }}}}\n\
+             a: {{{{ {} | toString | len }}}}\n",
+            expression.replace("$.Values", "$x")
+        );
+        let about = format!("{expression}, twice");
+        let ended = ends(&about, move || outcome(&template(twice), "a: 1\n").map(drop));
+        println!("{about}: {:.200}", ended.err().unwrap_or_default());
+        let text = format!(
+            "{{{{ $_ := set $.Values \"b\" $.Values }}}}{{{{ $_ := set $.Values \"l\" (list $.Values) }}}}\
+             {{{{ $other := dict \"a\" 1 }}}}{{{{ $_ := set $other \"b\" $other }}}}{{{{ $_ := set $other \"l\" (list $other) }}}}\
+             a: {{{{ {expression} | toString | len }}}}\n"
+        );
+        let about = expression.clone();
+        let ended = ends(&about, move || outcome(&template(text), "a: 1\n").map(drop));
+        println!("{expression}: {:.200}", ended.err().unwrap_or_default());
+    }
+}
+
+#[test]
 fn schemas_that_run_away_are_ended() {
     for (about, schema) in [
         ("a schema that means itself", r##"{"$ref": "#"}"##.to_owned()),

@@ -71,10 +71,7 @@ fn dependency(random: &mut Random, name: &str) -> String {
         ));
     }
     if random.percent(20) {
-        out.push_str(&format!(
-            "  alias: {}\n",
-            random.pick(&["al", "s9", "a", "global"])
-        ));
+        out.push_str(&format!("  alias: {}\n", random.pick(&["al", "s9", "a", "s1"])));
     }
     if random.percent(30) {
         let import = random.pick(&[

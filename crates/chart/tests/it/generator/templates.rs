@@ -319,6 +319,10 @@ impl<'r> Templates<'r> {
 
     /// An operand of a kind.
     fn expression(&mut self, kind: char, depth: usize) -> String {
+        // What is wrong with TOML is told in other words here, on purpose.
+        if kind == 'o' {
+            return self.literal(kind);
+        }
         let kind = if self.random.percent(1) {
             *self.random.pick(&[&'s', &'i', &'b', &'l', &'d', &'a'])
         } else {
