@@ -166,9 +166,10 @@ fn index(args: &[Value]) -> Result<Value, Fault> {
             Value::Bytes(bytes) => byte(bytes, index)?,
             Value::Raw(_) | Value::Str(_) => {
                 byte(item.string_bytes().unwrap_or_default(), index).map_err(|fault| {
-                    match fault.text.starts_with("reflect: slice index") {
-                        true => Fault::new("reflect: string index out of range"),
-                        false => fault,
+                    if fault.text.starts_with("reflect: slice index") {
+                        Fault::new("reflect: string index out of range")
+                    } else {
+                        fault
                     }
                 })?
             }

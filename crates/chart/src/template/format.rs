@@ -220,7 +220,7 @@ fn write_value(out: &mut Vec<u8>, value: &Value, flags: &Flags, verb: char, dept
         },
         Value::Float(number) => match verb {
             'v' | 'b' | 'e' | 'E' | 'f' | 'F' | 'g' | 'G' | 'x' | 'X' => {
-                write_float(out, *number, flags, verb)
+                write_float(out, *number, flags, verb);
             }
             _ => bad_verb(out, value, flags, verb),
         },
