@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use x509_parser::extensions::GeneralName;
 
 use crate::certificate_authority::{certificate_path, key_path, validity};
-use crate::{Kind, Progress, Subject, run_checked, text, unknown};
+use crate::{Kind, Progress, Subject, run_checked, text, unfinished, unknown};
 
 pub(crate) struct Certificate;
 
@@ -106,7 +106,15 @@ impl Kind for Certificate {
             Observed::Present(state) => state,
         };
         let wanted = json!({"names": names(subject.desired), "signedByAuthority": true, "renewalDue": false});
-        if *state == wanted {
+        if *state == wanted && unfinished(subject) {
+            // A run was cut off: the key may be new and the certificate not, or both may be there and the unit goes on with the former
+            // ones. Both are made anew.
+            Verdict::Update(vec![FieldChange::new(
+                "made",
+                Some("not finished"),
+                Some("finished"),
+            )])
+        } else if *state == wanted {
             Verdict::Same
         } else if subject.entry.is_none() {
             Verdict::Conflict(format!(

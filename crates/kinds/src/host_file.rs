@@ -8,7 +8,7 @@ use openg2p_plan::{Action, Entry, FieldChange, Fingerprint, Observed, Resource, 
 use openg2p_ports::{Command, FileContent, FileState, PortError, World};
 use serde_json::{Value, json};
 
-use crate::{Kind, Progress, Subject, mode, run_checked, text, unknown};
+use crate::{Kind, Progress, Subject, mode, run_checked, text, unfinished, unknown};
 
 pub(crate) struct HostFile;
 
@@ -51,6 +51,15 @@ impl Kind for HostFile {
         let path = text(subject.desired, "path");
         match observed {
             Observed::Absent => Verdict::Create,
+            // A run was cut off. The file may be there while its unit goes on with the former one, or a write of other content left its
+            // temporary file beside it: both are mended by writing it again.
+            Observed::Present(state) if *state == wanted(subject.desired) && unfinished(subject) => {
+                Verdict::Update(vec![FieldChange::new(
+                    "written",
+                    Some("not finished"),
+                    Some("finished"),
+                )])
+            }
             Observed::Present(state) if *state == wanted(subject.desired) => Verdict::Same,
             Observed::Present(_) if subject.entry.is_none() => Verdict::Conflict(format!(
                 "{path} is there with other content and was not made by openg2p; move it away, or keep it and take \

@@ -12,7 +12,7 @@ use openg2p_plan::{Action, Entry, EntryState, Fingerprint, Observed, Verdict};
 use openg2p_ports::{ObjectRef, Ownership, PortError, World};
 use serde_json::{Value, json};
 
-use crate::kubernetes_object::{FIELD_MANAGER, delete_ours, live, waits};
+use crate::kubernetes_object::{FIELD_MANAGER, delete_ours, live, on_its_way, waits};
 use crate::{Kind, Progress, Subject, unknown};
 
 pub(crate) struct KubernetesHook;
@@ -88,6 +88,10 @@ impl Kind for KubernetesHook {
 
     fn estimate(&self, _action: Action, desired: &Value) -> f64 {
         if waits(&desired["manifest"]) { 20.0 } else { 0.1 }
+    }
+
+    async fn intend(&self, _world: &World, subject: Subject<'_>) -> Result<Value, PortError> {
+        Ok(on_its_way(subject))
     }
 
     async fn change(

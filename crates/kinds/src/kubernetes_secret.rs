@@ -14,7 +14,7 @@ use openg2p_ports::{ObjectRef, Ownership, PortError, Random, World};
 use rsa::pkcs8::{EncodePrivateKey, LineEnding};
 use serde_json::{Map, Value, json};
 
-use crate::kubernetes_object::{FIELD_MANAGER, delete_ours, live};
+use crate::kubernetes_object::{FIELD_MANAGER, delete_ours, live, on_its_way};
 use crate::{Kind, Progress, Subject, text, unknown};
 
 pub(crate) struct KubernetesSecret;
@@ -225,6 +225,10 @@ impl Kind for KubernetesSecret {
 
     async fn changed_by(&self, world: &World, subject: Subject<'_>) -> Option<String> {
         crate::kubernetes_object::last_manager(world, &reference(subject.desired)).await
+    }
+
+    async fn intend(&self, _world: &World, subject: Subject<'_>) -> Result<Value, PortError> {
+        Ok(on_its_way(subject))
     }
 
     async fn change(

@@ -21,7 +21,7 @@ mod sysctl;
 mod systemd_unit;
 
 use async_trait::async_trait;
-use openg2p_plan::{Action, Entry, Observed, Resource, ResourceId, Risk, Verdict, Weight};
+use openg2p_plan::{Action, Entry, EntryState, Observed, Resource, ResourceId, Risk, Verdict, Weight};
 use openg2p_ports::{PortError, World};
 use serde_json::Value;
 
@@ -148,6 +148,13 @@ pub const KINDS: &[&dyn Kind] = &[
 /// Reads a field of a desired state as text; what `compose` writes is complete, so absence is empty text.
 pub(crate) fn text<'a>(desired: &'a Value, key: &str) -> &'a str {
     desired.get(key).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// Whether a run was cut off while it made or changed the thing.
+pub(crate) fn unfinished(subject: Subject<'_>) -> bool {
+    subject
+        .entry
+        .is_some_and(|entry| entry.state == EntryState::Intended)
 }
 
 /// Permission bits of a desired state.

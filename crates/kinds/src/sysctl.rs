@@ -7,11 +7,11 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use async_trait::async_trait;
-use openg2p_plan::{Action, Entry, Observed, Resource, Verdict, difference};
+use openg2p_plan::{Action, Entry, FieldChange, Observed, Resource, Verdict, difference};
 use openg2p_ports::{Command, FileContent, PortError, World};
 use serde_json::{Value, json};
 
-use crate::{Kind, Progress, Subject, text, unknown};
+use crate::{Kind, Progress, Subject, text, unfinished, unknown};
 
 pub(crate) struct Sysctl;
 
@@ -77,6 +77,12 @@ impl Kind for Sysctl {
                     state,
                 );
                 match (changes.is_empty(), subject.entry.is_some()) {
+                    // a run was cut off: a write of other content may have left its temporary file beside this one
+                    (true, true) if unfinished(subject) => Verdict::Update(vec![FieldChange::new(
+                        "written",
+                        Some("not finished"),
+                        Some("finished"),
+                    )]),
                     (true, _) => Verdict::Same,
                     (false, true) => Verdict::Update(changes),
                     (false, false) => Verdict::Conflict(format!(

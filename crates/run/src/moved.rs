@@ -3,8 +3,10 @@
 //! This runs twice on the lead node, looking only: when somebody asks whether a saved plan can be performed, and in the run
 //! itself, under the lock and before its first effect, so that nothing can move in between.
 
+use std::collections::BTreeSet;
+
 use openg2p_kinds::kind;
-use openg2p_plan::{Ledger, Moved, Observed, Plan, Presence};
+use openg2p_plan::{Action, Ledger, Moved, Observed, Plan, Presence};
 use openg2p_ports::{State, World};
 
 use crate::assess::{Look, observed};
@@ -71,8 +73,27 @@ pub async fn moved(
         item.by = last_run(state).await;
         moved.push(item);
     }
+    moved.extend(entries_new(ledger, plan));
     moved.extend(facts_moved(world, ledger, plan).await);
     moved
+}
+
+/// What the ledger records beyond what the plan knows: all that it held then is in the plan. One that only removes knows its owners alone.
+fn entries_new(ledger: &Ledger, plan: &Plan) -> Vec<Moved> {
+    let removes = plan.facts.is_empty() && plan.steps.len() == plan.count(Action::Remove);
+    let owners: BTreeSet<_> = plan.steps.iter().map(|step| &step.owner).collect();
+    let known: BTreeSet<_> = plan.looked_at().map(|(id, ..)| id).collect();
+    let new = ledger
+        .entries
+        .values()
+        .filter(|entry| !known.contains(&entry.resource) && (!removes || owners.contains(&entry.owner)));
+    new.map(|entry| Moved {
+        what: entry.resource.to_string(),
+        planned: "not in the ledger".into(),
+        now: "recorded in the ledger".into(),
+        by: Some(format!("run {}", entry.changed_by)),
+    })
+    .collect()
 }
 
 /// The run that wrote its journal last.

@@ -268,6 +268,15 @@ pub(crate) async fn last_manager(world: &World, object: &ObjectRef) -> Option<St
     })
 }
 
+/// What the ledger remembers while a change is on its way: it may delete the object and make another one, whose uid is not known before.
+pub(crate) fn on_its_way(subject: Subject<'_>) -> Value {
+    let mut details = subject.entry.map_or(Value::Null, |entry| entry.details.clone());
+    if details["uid"].is_string() {
+        details["remade"] = json!(true);
+    }
+    details
+}
+
 /// Deletes the object when it is the one that the ledger records, by uid.
 pub(crate) async fn delete_ours(world: &World, object: &ObjectRef, entry: &Entry) -> Result<(), PortError> {
     if world.cluster.reachable().await?.is_none() {
@@ -278,12 +287,9 @@ pub(crate) async fn delete_ours(world: &World, object: &ObjectRef, entry: &Entry
     };
     let uid = live.metadata("uid").unwrap_or_default().to_owned();
     let recorded = text(&entry.details, "uid");
-    let ours = if recorded.is_empty() {
-        // the run ended between the effect and its record: our label and the intended entry prove it
-        live.label(OWNER_LABEL).is_some()
-    } else {
-        recorded == uid
-    };
+    // the run ended between the effect and its record: our label and the intended entry prove it
+    let unrecorded = recorded.is_empty() || entry.details["remade"] == true;
+    let ours = recorded == uid || unrecorded && live.label(OWNER_LABEL).is_some();
     if !ours {
         // somebody removed ours and made another of the same name: not ours to delete
         return Ok(());
@@ -422,6 +428,10 @@ impl Kind for KubernetesObject {
 
     async fn changed_by(&self, world: &World, subject: Subject<'_>) -> Option<String> {
         last_manager(world, &reference(subject.desired)?).await
+    }
+
+    async fn intend(&self, _world: &World, subject: Subject<'_>) -> Result<Value, PortError> {
+        Ok(on_its_way(subject))
     }
 
     async fn change(

@@ -27,6 +27,7 @@ mod status;
 #[path = "../stories.rs"]
 mod stories;
 mod tiny;
+mod unfinished;
 mod whole;
 
 #[test]
