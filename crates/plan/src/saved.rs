@@ -231,6 +231,56 @@ impl Plan {
     }
 }
 
+/// What stands between a saved plan and its seal.
+const SEAL: &str = ",\n  \"seal\": \"";
+/// What stands behind the seal, to the end of the file.
+const END: &str = "\"\n}\n";
+
+impl Plan {
+    /// The text of a saved plan: JSON with a `seal` at its end, the SHA-256 of all bytes before it. It tells a torn or altered
+    /// file from a whole one; it does not tell who wrote it.
+    pub fn to_text(&self) -> String {
+        let text = serde_json::to_string_pretty(self).unwrap_or_default();
+        let head = text.strip_suffix("\n}").unwrap_or(&text);
+        let seal = Fingerprint::of_bytes(head.as_bytes());
+        format!("{head}{SEAL}{}{END}", seal.as_str())
+    }
+
+    /// Reads a saved plan. Says in words what is wrong with a text that is not exactly what [`Plan::to_text`] gave.
+    pub fn from_text(text: &str) -> Result<Self, String> {
+        // the format first: another version's plan fails at some field or has no seal, and that would be no explanation
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Format {
+            api_version: Option<String>,
+        }
+        let format: Format = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        let format = format.api_version.unwrap_or_else(|| "none".into());
+        if format != Self::API_VERSION {
+            return Err(format!(
+                "it is written in format `{format}`, and this program reads `{}`",
+                Self::API_VERSION
+            ));
+        }
+        let sealed = text
+            .rsplit_once(SEAL)
+            .and_then(|(head, seal)| Some((head, seal.strip_suffix(END)?)));
+        let Some((head, seal)) = sealed else {
+            return Err(
+                "it has no seal at its end: it was not saved with `-o FILE`, or it was altered".into(),
+            );
+        };
+        if Fingerprint::of_bytes(head.as_bytes()).as_str() != seal {
+            return Err("it was altered: its seal does not fit".into());
+        }
+        let plan: Self = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        match plan.fault() {
+            None => Ok(plan),
+            Some(fault) => Err(format!("it is not whole: {fault}")),
+        }
+    }
+}
+
 /// JSON Schema (2020-12) of a plan, as `openg2p plan -o json` prints and `openg2p plan -o FILE` saves it.
 pub fn plan_schema() -> Value {
     let mut schema = schemars::SchemaGenerator::new(schemars::generate::SchemaSettings::draft2020_12())
@@ -242,6 +292,13 @@ pub fn plan_schema() -> Value {
             "https://openg2p.org/schema/v1/plan.schema.json".into(),
         );
         map.insert("title".into(), "OpenG2P plan".into());
+        if let Some(Value::Object(properties)) = map.get_mut("properties") {
+            let seal = serde_json::json!({
+                "type": "string",
+                "description": "In a saved plan, at its end: SHA-256 of all bytes before `,` and this key.",
+            });
+            properties.insert("seal".into(), seal);
+        }
     }
     schema
 }

@@ -25,9 +25,43 @@ fn sample() -> Plan {
 #[test]
 fn a_plan_is_the_same_after_it_was_saved() {
     let plan = sample();
-    let text = serde_json::to_string_pretty(&plan).unwrap();
-    assert_eq!(serde_json::from_str::<Plan>(&text).unwrap(), plan);
+    assert_eq!(Plan::from_text(&plan.to_text()), Ok(plan.clone()));
     assert_eq!(plan.fault(), None);
+}
+
+#[test]
+fn a_saved_plan_that_is_torn_or_altered_anywhere_is_refused() {
+    let text = sample().to_text();
+    for end in 0..text.len() {
+        assert!(
+            Plan::from_text(&text[..end]).is_err(),
+            "cut off behind byte {end}"
+        );
+    }
+    for bit in 0..text.len() * 8 {
+        let mut bytes = text.clone().into_bytes();
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        // what is no text is not read at all
+        if let Ok(altered) = String::from_utf8(bytes) {
+            assert!(Plan::from_text(&altered).is_err(), "bit {bit}: {altered}");
+        }
+    }
+    let added = format!("{text}\n");
+    assert!(Plan::from_text(&added).unwrap_err().contains("no seal"));
+    let bare = serde_json::to_string_pretty(&sample()).unwrap();
+    assert!(Plan::from_text(&bare).unwrap_err().contains("no seal"));
+    let softer = text.replace("harmless", "restart");
+    assert!(
+        Plan::from_text(&softer)
+            .unwrap_err()
+            .contains("seal does not fit")
+    );
+    let older = text.replace("plan/v2", "plan/v1");
+    assert!(
+        Plan::from_text(&older)
+            .unwrap_err()
+            .contains("`openg2p.org/plan/v1`")
+    );
 }
 
 #[test]
