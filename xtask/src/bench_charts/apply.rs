@@ -68,7 +68,7 @@ pub(super) fn measure(
     figures
 }
 
-/// The engine's parts as a program, built as the product is.
+/// The engine's parts as a program, in the profile of the tests.
 fn example(runner: &Runner<'_>, checkout: &Path) -> anyhow::Result<PathBuf> {
     let command = cargo(
         checkout,

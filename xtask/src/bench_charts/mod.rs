@@ -26,7 +26,7 @@ pub(crate) fn run(store: &Store, printer: &Printer) -> anyhow::Result<ExitCode> 
     let logs = store.cache().join("logs").join("bench-charts");
     let runner = Runner::new(printer, store.cache(), logs.clone())?;
     let helm = helm::build(&runner, &checkout, store.cache())?;
-    let binary = product::build(&runner, &checkout, &logs.join("work"))?;
+    let binary = product::build_release(&runner, &checkout, &logs.join("work"))?;
     let mut figures = render::measure(&runner, &checkout, &helm, &binary)?;
     figures.extend(apply::measure(&runner, &checkout, &helm, store.cache())?);
     printer.data(&table(&figures));
