@@ -6,7 +6,7 @@ use anyhow::Context as _;
 
 use crate::product::{cargo, checkout};
 
-/// Builds the figures' program like the product itself and runs it. It prints; nothing is asserted.
+/// Builds the figures' program in the development profile and runs it. It prints; nothing is asserted.
 pub(crate) fn run() -> anyhow::Result<ExitCode> {
     let arguments = [
         "run",

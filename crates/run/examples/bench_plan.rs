@@ -1,6 +1,6 @@
 //! How long planning takes, and how much memory, without any machine: `cargo xtask bench-plan`. Prints; asserts nothing.
 //!
-//! Each size is measured in a process of its own, so that its peak of memory is its own. Built like the program itself.
+//! Each size is measured in a process of its own, so that its peak of memory is its own. In the development profile.
 
 #![expect(clippy::print_stdout, reason = "figures are what it is for")]
 #![expect(clippy::cast_precision_loss, reason = "figures for people")]
