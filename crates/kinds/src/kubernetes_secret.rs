@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use openg2p_plan::{Action, Entry, FieldChange, Fingerprint, Observed, Resource, Risk, Verdict};
+use openg2p_plan::{Action, Entry, EntryState, FieldChange, Fingerprint, Observed, Resource, Risk, Verdict};
 use openg2p_ports::{ObjectRef, Ownership, PortError, Random, World};
 use rsa::pkcs8::{EncodePrivateKey, LineEnding};
 use serde_json::{Map, Value, json};
@@ -114,6 +114,28 @@ fn wanted(desired: &Value) -> BTreeMap<String, Value> {
         .collect()
 }
 
+/// What is said of a lost secret.
+const RESTORE: &str = "restore it from a backup: a new one would not open the data that the old one guards";
+
+/// Whether the Secret was ever there: a change of it that was cut off makes it no less lost.
+fn was_made(entry: &Entry) -> bool {
+    entry.state == EntryState::Present || !text(&entry.details, "uid").is_empty()
+}
+
+/// A key with random bytes that guards data, was there at the end of a run, and is not there any more.
+fn lost_key<'a>(subject: Subject<'a>, state: &Value) -> Option<&'a String> {
+    let entry = subject
+        .entry
+        .filter(|entry| entry.state == EntryState::Present && subject.desired["guardsData"] == true)?;
+    let mut keys = subject.desired["keys"].as_object()?.iter();
+    keys.find(|(key, recipe)| {
+        recipe.get("value").is_none()
+            && entry.desired["keys"].get(key).is_some()
+            && state["keys"].get(key) != Some(&json!(true))
+    })
+    .map(|(key, _)| key)
+}
+
 #[async_trait]
 impl Kind for KubernetesSecret {
     fn name(&self) -> &'static str {
@@ -163,13 +185,9 @@ impl Kind for KubernetesSecret {
             Observed::Absent => {
                 return match subject.entry {
                     // Making a new one would lock a module out of data that only the old one opens.
-                    Some(entry)
-                        if entry.state == openg2p_plan::EntryState::Present
-                            && subject.desired["guardsData"] == true =>
-                    {
+                    Some(entry) if subject.desired["guardsData"] == true && was_made(entry) => {
                         Verdict::Conflict(format!(
-                            "Secret {}/{} was made by run {} and is gone; restore it from a backup: a new one would \
-                             not open the data that the old one guards",
+                            "Secret {}/{} was made by run {} and is gone; {RESTORE}",
                             text(subject.desired, "namespace"),
                             text(subject.desired, "name"),
                             entry.created_by
@@ -188,6 +206,13 @@ impl Kind for KubernetesSecret {
                 text(subject.desired, "name")
             ));
         }
+        if let Some(key) = lost_key(subject, state) {
+            return Verdict::Conflict(format!(
+                "key {key} of Secret {}/{} is gone; {RESTORE}",
+                text(subject.desired, "namespace"),
+                text(subject.desired, "name")
+            ));
+        }
         let mut changes: Vec<FieldChange> = wanted(subject.desired)
             .into_iter()
             .filter(|(key, shape)| state["keys"].get(key) != Some(shape))
@@ -195,7 +220,7 @@ impl Kind for KubernetesSecret {
             .collect();
         let recorded = subject
             .entry
-            .is_none_or(|entry| entry.state == openg2p_plan::EntryState::Present);
+            .is_none_or(|entry| entry.state == EntryState::Present);
         if changes.is_empty() && !recorded {
             // a run was cut off before it could note the uid, by which removal knows this Secret for ours
             changes.push(FieldChange::new("uid", Some("not recorded"), Some("recorded")));

@@ -241,6 +241,8 @@ impl Slice<'_> {
                 .with_context(|| format!("the engine's state differs:\n{before}\n{after}"))
         });
         self.done("status", &["status"], "")?;
+        self.done("doctor finds nothing", &["doctor"], "Nothing found")?;
+        self.done("explain spar", &["explain", "spar-mapper"], "")?;
         logins::run(&self.site, self.runner, self.tally)?;
         self.stop()
     }
@@ -285,6 +287,13 @@ impl Slice<'_> {
             (ran.took < BROKEN_DEADLINE)
                 .then_some(())
                 .with_context(|| format!("it took {:.0} s", ran.took.as_secs_f64()))
+        });
+        let ran = self.run("doctor-of-the-broken", &["-f", "broken.yaml", "doctor"])?;
+        self.check("doctor finds the cause of a pod that cannot start", {
+            ran.expect(3)
+                .and_then(|ran| ran.says("does-not-exist"))
+                .and_then(|ran| ran.says(&format!("{BROKEN}/")))
+                .map(drop)
         });
         self.done(
             "destroy of the broken environment",

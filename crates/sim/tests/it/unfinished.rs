@@ -154,3 +154,62 @@ fn an_object_that_was_made_anew_before_the_run_ended_goes_with_its_module() {
         well(&simulation, &shape);
     }
 }
+
+/// Somebody takes away a password, or the Secret that has it, while a change of the Secret was cut off: no run makes another one, for it would
+/// not open the database.
+#[test]
+fn a_password_that_was_lost_behind_a_run_that_was_cut_off_is_not_made_anew() {
+    let place = ObjectRef {
+        api_version: "v1".into(),
+        kind: "Secret".into(),
+        namespace: Some("dev".into()),
+        name: "store".into(),
+    };
+    let (simulation, shape) = installed();
+    let mut wish = tiny::wish(&shape);
+    let resource = wish
+        .resources
+        .iter_mut()
+        .find(|resource| resource.id.name() == "dev/store");
+    resource.unwrap().desired["keys"]["more"] = json!({"random": 16});
+    simulation.fault(Fault::named(
+        "cluster.apply",
+        "Secret dev/store",
+        Trouble::KillBefore,
+    ));
+    assert_eq!(apply(&simulation, &wish, "cut"), Ended::Killed);
+    simulation.calm();
+    let whole = simulation.things();
+    simulation.change(|things| {
+        let cluster = things.cluster.as_mut().unwrap();
+        let uid = cluster.get(&place).unwrap()["metadata"]["uid"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        cluster.delete(&place, &uid, 0).unwrap();
+    });
+    for wanted in [&wish, &tiny::wish(&shape)] {
+        let Ended::Refused(why) = apply(&simulation, wanted, "after") else {
+            panic!("a password was made anew")
+        };
+        assert!(why.contains("restore it from a backup"), "{why}");
+    }
+
+    // With the Secret the change is finished, and a single key is as precious as the whole.
+    let simulation = tiny::resume(&whole, 8);
+    converge(&simulation, &wish);
+    simulation.change(|things| {
+        things
+            .cluster
+            .as_mut()
+            .unwrap()
+            .edit(&place, "somebody", |object| {
+                object["data"].as_object_mut().unwrap().remove("password");
+            })
+            .unwrap();
+    });
+    let Ended::Refused(why) = apply(&simulation, &wish, "after") else {
+        panic!("a password was made anew")
+    };
+    assert!(why.contains("key password of Secret dev/store is gone"), "{why}");
+}
