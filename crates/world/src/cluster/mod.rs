@@ -7,7 +7,7 @@ mod removal;
 mod services;
 mod transport;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -30,10 +30,26 @@ struct List {
     items: Vec<Value>,
 }
 
-/// The API that a kubeconfig file leads to. The file may appear later: it is read at the first need.
+/// What tells one kubeconfig file from the next: inode, length, time of change.
+type Version = Option<(u64, u64, i64, i64)>;
+
+fn version(path: &Path) -> Version {
+    use std::os::unix::fs::MetadataExt as _;
+    let metadata = std::fs::metadata(path).ok()?;
+    Some((
+        metadata.ino(),
+        metadata.len(),
+        metadata.mtime(),
+        metadata.mtime_nsec(),
+    ))
+}
+
+/// The API that a kubeconfig file leads to. The file may appear later and be written anew: it is read at the first need, and again when
+/// it is another one.
 pub struct KubernetesApi {
     kubeconfig: PathBuf,
-    client: Mutex<Option<Client>>,
+    /// With the file that it was made of: a cluster that is made anew has other authorities and credentials.
+    client: Mutex<Option<(Version, Client)>>,
     transport: Transport,
 }
 
@@ -61,7 +77,11 @@ impl KubernetesApi {
 
     async fn client(&self) -> Result<Client, PortError> {
         let mut slot = self.client.lock().await;
-        if let Some(client) = slot.as_ref() {
+        let version = version(&self.kubeconfig);
+        // a file that is gone was not replaced: what goes on ends with the connection that it has
+        if let Some((known, client)) = slot.as_ref()
+            && (version.is_none() || *known == version)
+        {
             return Ok(client.clone());
         }
         let what = "connect to Kubernetes";
@@ -76,7 +96,7 @@ impl KubernetesApi {
         config.default_retry = false;
         let client =
             Client::try_from(config).map_err(|error| self.failed("kubernetes::credential", what, error))?;
-        *slot = Some(client.clone());
+        *slot = Some((version, client.clone()));
         Ok(client)
     }
 

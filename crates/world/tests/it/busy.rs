@@ -41,7 +41,7 @@ struct Kept {
 struct Server {
     kept: Arc<Mutex<Kept>>,
     cluster: KubernetesApi,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Server {
@@ -67,7 +67,7 @@ impl Server {
         Self {
             kept,
             cluster: KubernetesApi::new(path),
-            _folder: folder,
+            folder,
         }
     }
 
@@ -212,6 +212,19 @@ async fn a_server_that_is_busy_or_away_is_asked_again() {
         assert!(server.cluster.get(&reference("a")).await.unwrap().is_some());
         assert_eq!(server.asked().len(), 2);
     }
+}
+
+/// A first start of the control plane that was cut off is cleared away, and the next one has an authority of its own.
+#[tokio::test]
+async fn a_cluster_that_is_made_anew_is_reached_with_its_own_credential() {
+    let (first, second) = (Server::start().await, Server::start().await);
+    apply(&first).await.unwrap();
+    assert!(first.cluster.get(&reference("a")).await.unwrap().is_some());
+    let path = |server: &Server| server.folder.path().join("admin.conf");
+    std::fs::remove_file(path(&first)).unwrap();
+    std::fs::copy(path(&second), path(&first)).unwrap();
+    assert_eq!(first.cluster.get(&reference("a")).await.unwrap(), None);
+    assert_eq!(second.asked().len(), 1);
 }
 
 #[tokio::test]
