@@ -117,9 +117,13 @@ fn wanted(desired: &Value) -> BTreeMap<String, Value> {
 /// What is said of a lost secret.
 const RESTORE: &str = "restore it from a backup: a new one would not open the data that the old one guards";
 
-/// Whether the Secret was ever there: a change of it that was cut off makes it no less lost.
+/// Whether the Secret was there and nobody decided to remove it: a change of it that was cut off makes it no less lost.
 fn was_made(entry: &Entry) -> bool {
-    entry.state == EntryState::Present || !text(&entry.details, "uid").is_empty()
+    match entry.state {
+        EntryState::Present => true,
+        EntryState::Intended => !text(&entry.details, "uid").is_empty(),
+        EntryState::Removing => false,
+    }
 }
 
 /// A key with random bytes that guards data, was there at the end of a run, and is not there any more.
@@ -252,7 +256,14 @@ impl Kind for KubernetesSecret {
         crate::kubernetes_object::last_manager(world, &reference(subject.desired)).await
     }
 
-    async fn intend(&self, _world: &World, subject: Subject<'_>) -> Result<Value, PortError> {
+    async fn intend(&self, world: &World, subject: Subject<'_>) -> Result<Value, PortError> {
+        let leaving = subject
+            .entry
+            .is_some_and(|entry| entry.state == EntryState::Removing);
+        // wanted again behind a removal that was cut off: the uid of one that went on purpose would make it count as lost
+        if leaving && world.cluster.get(&reference(subject.desired)).await?.is_none() {
+            return Ok(Value::Null);
+        }
         Ok(on_its_way(subject))
     }
 

@@ -213,3 +213,25 @@ fn a_password_that_was_lost_behind_a_run_that_was_cut_off_is_not_made_anew() {
     };
     assert!(why.contains("key password of Secret dev/store is gone"), "{why}");
 }
+
+#[test]
+fn a_password_that_went_on_purpose_is_made_anew_when_it_is_wanted_again() {
+    let (simulation, shape) = installed();
+    let mut without = shape.clone();
+    without.toggle("dev", "spar");
+    cut(
+        &simulation,
+        &without,
+        "cluster.delete",
+        "Secret dev/spar",
+        Trouble::KillAfter,
+    );
+    cut(
+        &simulation,
+        &shape,
+        "cluster.apply",
+        "Secret dev/spar",
+        Trouble::KillBefore,
+    );
+    well(&simulation, &shape);
+}
