@@ -50,7 +50,7 @@ fn the_real_thing_keeps_its_promises() {
 
 #[test]
 #[ignore = "needs etcd, kube-apiserver and Helm"]
-fn plain_helm_and_we_see_the_same_releases() {
+fn both_programs_see_the_same_releases() {
     let programs = ApiServerPrograms::from_environment().expect("OPENG2P_ETCD and OPENG2P_KUBE_APISERVER");
     let helm = std::env::var_os("CHART_HELM").expect("CHART_HELM");
     let folder = tempfile::tempdir().unwrap();
