@@ -242,7 +242,11 @@ impl Slice<'_> {
         });
         self.done("status", &["status"], "")?;
         self.done("doctor finds nothing", &["doctor"], "Nothing found")?;
-        self.done("explain spar", &["explain", "spar-mapper"], "")?;
+        self.done(
+            "explain a Deployment",
+            &["explain", "Deployment.apps/spar-mapper"],
+            "",
+        )?;
         logins::run(&self.site, self.runner, self.tally)?;
         self.stop()
     }
