@@ -64,13 +64,13 @@ pub(crate) fn hint(message: &str) -> Option<Hint> {
         .map(|(_, hint)| *hint)
 }
 
-/// The first line, of at most 160 characters.
+/// The first line, of at most 300 characters: the reference of an image that cannot be had stands in the middle.
 pub(crate) fn first_line(text: &str) -> String {
     text.lines()
         .map(str::trim)
         .find(|line| !line.is_empty())
         .unwrap_or_default()
         .chars()
-        .take(160)
+        .take(300)
         .collect()
 }

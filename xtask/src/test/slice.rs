@@ -241,7 +241,20 @@ impl Slice<'_> {
                 .with_context(|| format!("the engine's state differs:\n{before}\n{after}"))
         });
         self.done("status", &["status"], "")?;
-        self.done("doctor finds nothing", &["doctor"], "Nothing found")?;
+        let ran = self.run("doctor", &["doctor"])?;
+        self.check(
+            "doctor misses the names in DNS, which nobody serves here, and nothing else",
+            {
+                ran.expect(3).and_then(|ran| {
+                    let causes = ran.stdout.lines().filter(|line| line.starts_with("cause["));
+                    let others: Vec<&str> = causes
+                        .filter(|line| !line.starts_with("cause[doctor::dns]"))
+                        .collect();
+                    ensure!(others.is_empty(), "it found {}", others.join("; "));
+                    ran.says("does not exist in DNS").map(drop)
+                })
+            },
+        );
         self.done(
             "explain a Deployment",
             &["explain", "Deployment.apps/spar-mapper"],
