@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Args;
-use openg2p_chart::{Capabilities, ChartError, Release, RenderOptions, Seeded, Values};
+use openg2p_chart::{Capabilities, ChartError, Release, RenderOptions, Rendered, Seeded, Values, render};
 
-use super::failed;
+use super::{failed, source};
 use crate::error::CliError;
 
 /// The Kubernetes that Helm 3.22 assumes without a cluster.
@@ -170,12 +170,23 @@ pub(super) fn capabilities(version: Option<&str>) -> Result<Capabilities, CliErr
 
 impl RenderArgs {
     /// The chart's path.
-    pub fn chart(&self) -> PathBuf {
+    pub(super) fn chart(&self) -> PathBuf {
         self.name_and_chart.last().map(PathBuf::from).unwrap_or_default()
     }
 
+    /// Reads the chart, with all that it depends on, and renders it. Errors name the chart, or the file and line in it.
+    pub(super) fn rendered(&self) -> Result<Rendered, CliError> {
+        let options = self.options()?;
+        let path = self.chart();
+        let chart = source::chart(&path)?;
+        chart
+            .check_dependencies()
+            .map_err(|error| failed(&error).at(path.display()))?;
+        render(&chart, &options).map_err(|error| failed(&error))
+    }
+
     /// Everything that the rendering depends on besides the chart.
-    pub fn options(&self) -> Result<RenderOptions, CliError> {
+    pub(super) fn options(&self) -> Result<RenderOptions, CliError> {
         let name = match self.name_and_chart.as_slice() {
             [name, _] => name.as_str(),
             _ => "release-name",

@@ -1,10 +1,10 @@
 //! `openg2p chart template`: what `helm template` prints.
 
 use clap::Args;
-use openg2p_chart::{Parts, render, show_only};
+use openg2p_chart::{Parts, show_only};
 
+use super::failed;
 use super::options::RenderArgs;
-use super::{failed, source};
 use crate::commands::Context;
 use crate::error::{CliError, Exit};
 
@@ -30,13 +30,7 @@ pub struct TemplateArgs {
 
 /// Renders the chart and prints its objects; with `-o json` as a list.
 pub(super) fn run(args: &TemplateArgs, context: &Context<'_>) -> Result<Exit, CliError> {
-    let options = args.render.options()?;
-    let path = args.render.chart();
-    let chart = source::chart(&path)?;
-    chart
-        .check_dependencies()
-        .map_err(|error| failed(&error).at(path.display()))?;
-    let rendered = render(&chart, &options).map_err(|error| failed(&error))?;
+    let rendered = args.render.rendered()?;
     let parts = Parts {
         crds: args.include_crds,
         hooks: !args.no_hooks,
