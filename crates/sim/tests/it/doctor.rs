@@ -6,7 +6,7 @@ use openg2p_run::{assess, examine};
 use openg2p_sim::{Simulation, Things};
 use serde_json::{Value, json};
 
-use crate::operator::{Wish, apply, converge, read_ledger};
+use crate::operator::{Wish, apply, converge, delete_by_hand, read_ledger};
 use crate::small;
 use crate::whole::bare;
 
@@ -46,13 +46,7 @@ fn object(kind: &str, name: &str) -> ObjectRef {
 }
 
 fn delete(things: &mut Things, kind: &str, name: &str) {
-    let place = object(kind, name);
-    let cluster = things.cluster.as_mut().unwrap();
-    let uid = cluster.get(&place).unwrap()["metadata"]["uid"]
-        .as_str()
-        .unwrap()
-        .to_owned();
-    cluster.delete(&place, &uid, 0).unwrap();
+    delete_by_hand(things, &object(kind, name));
 }
 
 fn event(things: &mut Things, reason: &str, message: &str) {

@@ -4,7 +4,7 @@ use openg2p_ports::ObjectRef;
 use openg2p_sim::{Simulation, Things, differences};
 use serde_json::{Value, json};
 
-use crate::operator::{Ended, Wish, apply, converge, plan};
+use crate::operator::{Ended, Wish, apply, converge, delete_by_hand, plan};
 use crate::small;
 use crate::whole::bare;
 
@@ -33,13 +33,7 @@ fn edit(things: &mut Things, kind: &str, name: &str, change: impl FnOnce(&mut Va
 }
 
 fn delete(things: &mut Things, kind: &str, name: &str) {
-    let place = object(kind, name);
-    let cluster = things.cluster.as_mut().unwrap();
-    let uid = cluster.get(&place).unwrap()["metadata"]["uid"]
-        .as_str()
-        .unwrap()
-        .to_owned();
-    cluster.delete(&place, &uid, 0).unwrap();
+    delete_by_hand(things, &object(kind, name));
 }
 
 /// What the plan would do now, as `verb resource`.

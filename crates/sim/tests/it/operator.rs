@@ -3,8 +3,9 @@
 use std::sync::atomic::AtomicBool;
 
 use openg2p_plan::{Entry, Inputs, Ledger, Observed, Owner, Plan, PlanError, Resource, removal, towards};
+use openg2p_ports::ObjectRef;
 use openg2p_run::{Engine, Memory, RunInfo, assess, entries_observed};
-use openg2p_sim::Simulation;
+use openg2p_sim::{Simulation, Things};
 use serde_json::Value;
 
 /// What should be.
@@ -199,4 +200,15 @@ pub(crate) fn plain(ledger: &Ledger) -> Value {
         }
     }
     value
+}
+
+/// Deletes an object that is there, as somebody with kubectl does.
+#[track_caller]
+pub(crate) fn delete_by_hand(things: &mut Things, place: &ObjectRef) {
+    let cluster = things.cluster.as_mut().unwrap();
+    let uid = cluster.get(place).unwrap()["metadata"]["uid"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    cluster.delete(place, &uid, 0).unwrap();
 }

@@ -4,7 +4,7 @@ use openg2p_ports::ObjectRef;
 use openg2p_sim::{Fault, Simulation, Trouble};
 use serde_json::json;
 
-use crate::operator::{Ended, apply, converge};
+use crate::operator::{Ended, apply, converge, delete_by_hand};
 use crate::tiny::{self, Shape};
 
 const NGINX: &str = "/etc/openg2p/nginx/nginx.conf";
@@ -128,12 +128,7 @@ fn an_object_that_was_made_anew_before_the_run_ended_goes_with_its_module() {
         let mut wish = tiny::wish(&shape);
         if deleted {
             simulation.change(|things| {
-                let cluster = things.cluster.as_mut().unwrap();
-                let uid = cluster.get(&job).unwrap()["metadata"]["uid"]
-                    .as_str()
-                    .unwrap()
-                    .to_owned();
-                cluster.delete(&job, &uid, 0).unwrap();
+                delete_by_hand(things, &job);
             });
         } else {
             let name = "dev/Job/spar-database";
@@ -181,12 +176,7 @@ fn a_password_that_was_lost_behind_a_run_that_was_cut_off_is_not_made_anew() {
     simulation.calm();
     let whole = simulation.things();
     simulation.change(|things| {
-        let cluster = things.cluster.as_mut().unwrap();
-        let uid = cluster.get(&place).unwrap()["metadata"]["uid"]
-            .as_str()
-            .unwrap()
-            .to_owned();
-        cluster.delete(&place, &uid, 0).unwrap();
+        delete_by_hand(things, &place);
     });
     for wanted in [&wish, &tiny::wish(&shape)] {
         let Ended::Refused(why) = apply(&simulation, wanted, "after") else {
