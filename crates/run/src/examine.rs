@@ -1,6 +1,6 @@
 //! Gathers what the doctor's rules judge. Looks only.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures::future::join_all;
 use openg2p_doctor::{
@@ -8,7 +8,7 @@ use openg2p_doctor::{
 };
 use openg2p_kinds::certificate_life;
 use openg2p_plan::{Action, Entry, Ledger, Verdict};
-use openg2p_ports::{Command, ObjectRef, Readiness, World};
+use openg2p_ports::{Cluster, Command, ObjectRef, Readiness, World};
 
 use crate::{Situation, workloads};
 
@@ -201,23 +201,43 @@ async fn look_at_cluster(world: &World, ledger: &Ledger, facts: &mut Facts) {
     match cluster.list("v1", "Event", None, None).await {
         Ok(events) => {
             let warnings = events.iter().filter(|event| event.0["type"] == "Warning");
-            facts.events.extend(warnings.take(EVENTS).map(|event| {
+            let mut met: BTreeMap<ObjectRef, bool> = BTreeMap::new();
+            for event in warnings.take(EVENTS) {
                 let field = |pointer: &str| {
                     let text = event.0.pointer(pointer).and_then(serde_json::Value::as_str);
                     text.unwrap_or_default().to_owned()
                 };
-                EventFact {
-                    object: format!(
-                        "{} {}/{}",
-                        field("/involvedObject/kind"),
-                        field("/involvedObject/namespace"),
-                        field("/involvedObject/name")
-                    ),
-                    reason: field("/reason"),
-                    message: field("/message"),
+                let object = ObjectRef {
+                    api_version: field("/involvedObject/apiVersion"),
+                    kind: field("/involvedObject/kind"),
+                    namespace: Some(field("/involvedObject/namespace")).filter(|it| !it.is_empty()),
+                    name: field("/involvedObject/name"),
+                };
+                let suffers = match met.get(&object) {
+                    Some(suffers) => *suffers,
+                    None => suffers(cluster, &object).await,
+                };
+                if suffers {
+                    facts.events.push(EventFact {
+                        object: object.to_string(),
+                        reason: field("/reason"),
+                        message: field("/message"),
+                    });
                 }
-            }));
+                met.insert(object, suffers);
+            }
         }
         Err(error) => facts.unread.push(error.to_string()),
+    }
+}
+
+/// Whether what a warning is about is there and not ready. Kubernetes keeps warnings for an hour: most pods of a new
+/// cluster have one of a moment before what they mount was made, and run since.
+async fn suffers(cluster: &dyn Cluster, object: &ObjectRef) -> bool {
+    match cluster.get(object).await {
+        Ok(Some(_)) => !matches!(cluster.readiness(object).await, Ok(Readiness::Ready)),
+        Ok(None) => false,
+        // what cannot be looked at may well suffer
+        Err(_) => true,
     }
 }

@@ -169,6 +169,15 @@ impl Things {
                     None => Readiness::Ready,
                 }
             }
+            // nobody runs pods here: one that somebody puts says itself how it is
+            "Pod" => {
+                let conditions = stored.value["status"]["conditions"].as_array();
+                let ready = conditions
+                    .into_iter()
+                    .flatten()
+                    .any(|condition| condition["type"] == "Ready" && condition["status"] == "True");
+                if ready { Readiness::Ready } else { waiting("Ready") }
+            }
             "APIService" => {
                 let service = &stored.value["spec"]["service"];
                 let namespace = service["namespace"].as_str().unwrap_or_default();

@@ -49,10 +49,7 @@ fn delete(things: &mut Things, kind: &str, name: &str) {
     delete_by_hand(things, &object(kind, name));
 }
 
-fn event(things: &mut Things, reason: &str, message: &str) {
-    let manifest: Value = json!({"apiVersion": "v1", "kind": "Event", "type": "Warning",
-        "metadata": {"name": reason.to_lowercase(), "namespace": "dev"}, "reason": reason, "message": message,
-        "involvedObject": {"kind": "Pod", "namespace": "dev", "name": "app-0"}});
+fn put(things: &mut Things, manifest: &Value) {
     let Things {
         cluster: Some(cluster),
         uids,
@@ -61,7 +58,21 @@ fn event(things: &mut Things, reason: &str, message: &str) {
     else {
         panic!("no cluster")
     };
-    cluster.apply(&manifest, "kubelet", 0, uids).unwrap();
+    cluster.apply(manifest, "kubelet", 0, uids).unwrap();
+}
+
+fn pod(things: &mut Things, ready: &str) {
+    let manifest = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "app-0", "namespace": "dev"},
+        "status": {"conditions": [{"type": "Ready", "status": ready}]}});
+    put(things, &manifest);
+}
+
+/// A warning of a pod.
+fn event(things: &mut Things, reason: &str, message: &str) {
+    let manifest: Value = json!({"apiVersion": "v1", "kind": "Event", "type": "Warning",
+        "metadata": {"name": reason.to_lowercase(), "namespace": "dev"}, "reason": reason, "message": message,
+        "involvedObject": {"apiVersion": "v1", "kind": "Pod", "namespace": "dev", "name": "app-0"}});
+    put(things, &manifest);
 }
 
 #[test]
@@ -69,6 +80,31 @@ fn nothing_ails_a_site_that_is_well() {
     let (simulation, wish) = site();
     let clock = simulation.things().machine.facts.clock;
     assert_eq!(findings(&simulation, &wish, clock), []);
+}
+
+/// Kubernetes keeps warnings for an hour.
+#[test]
+fn a_warning_of_a_pod_that_runs_since_or_is_gone_is_no_trouble() {
+    let (simulation, wish) = site();
+    let clock = simulation.things().machine.facts.clock;
+    let warn = |things: &mut Things| {
+        event(
+            things,
+            "FailedMount",
+            "MountVolume.SetUp failed for volume \"ca\" : configmap \"kube-root-ca.crt\" not found",
+        );
+    };
+    simulation.change(warn);
+    assert_eq!(findings(&simulation, &wish, clock), []);
+    simulation.change(|things| pod(things, "True"));
+    assert_eq!(findings(&simulation, &wish, clock), []);
+    simulation.change(|things| pod(things, "False"));
+    let found = findings(&simulation, &wish, clock);
+    assert_eq!(
+        found.first().map(|first| first.code.as_str()),
+        Some("doctor::object"),
+        "{found:#?}"
+    );
 }
 
 type Change = fn(&mut Things);
@@ -128,6 +164,7 @@ const CASES: &[(Change, &str, &str, &str)] = &[
     (
         |things| {
             things.machine.facts.disk_free = 5_000_000;
+            pod(things, "False");
             event(
                 things,
                 "Evicted",
@@ -140,6 +177,7 @@ const CASES: &[(Change, &str, &str, &str)] = &[
     ),
     (
         |things| {
+            pod(things, "False");
             event(
                 things,
                 "FailedScheduling",
