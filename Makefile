@@ -28,14 +28,14 @@ soak: needs ## The engine's tests in their long form: a million seeds, every kil
 bench-box: needs-box ## Install a box and print each figure beside its target; needs root
 	@$(XTASK) bench-box
 
+bench-plan: needs ## Plan 10,000 to 100,000 resources without any machine and print time, memory and the fit
+	@$(XTASK) bench-plan
+
 bench-charts: needs ## Measure charts beside Helm: rendering
 	@$(XTASK) bench-charts
 
 soak-charts: needs ## Random charts beside Helm and fuzz targets, for MINUTES=60
 	@$(XTASK) soak-charts --minutes $(or $(MINUTES),60)
-
-bench-plan: needs ## Plan 10,000 to 100,000 resources without any machine and print time, memory and the fit
-	@$(XTASK) bench-plan
 
 lint: needs ## Formatting and clippy
 	@$(XTASK) test lint

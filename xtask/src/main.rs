@@ -48,12 +48,12 @@ enum Chore {
     Soak(soak::Arguments),
     /// Measure a box against its targets
     BenchBox,
+    /// Measure planning without any machine, from 10,000 to 100,000 resources
+    BenchPlan,
     /// Measure charts beside Helm: rendering
     BenchCharts,
     /// Compare random charts with Helm, and feed broken ones, for as long as you like
     SoakCharts(soak_charts::Arguments),
-    /// Measure planning without any machine, from 10,000 to 100,000 resources
-    BenchPlan,
     /// Throw-away Debian hosts on this machine
     Lab(lab::Arguments),
     /// Bring bundle.lock up to date with what is built from this checkout; nothing is built for it
@@ -70,9 +70,9 @@ fn with_store(chore: Chore, printer: &Printer) -> anyhow::Result<ExitCode> {
         Chore::Lock => lock(&store, printer),
         Chore::Soak(arguments) => soak::run(&arguments, &store, printer),
         Chore::BenchBox => bench_box::run(&store, printer),
+        Chore::BenchPlan => bench_plan::run(),
         Chore::BenchCharts => bench_charts::run(&store, printer),
         Chore::SoakCharts(arguments) => soak_charts::run(&arguments, &store, printer),
-        Chore::BenchPlan => bench_plan::run(),
         Chore::CleanCache(arguments) => clean::run(&arguments, &store, printer),
         Chore::Lab(arguments) => lab::run(arguments, printer),
     }

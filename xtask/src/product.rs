@@ -245,24 +245,65 @@ impl Site {
 
     /// The ledger's generation and the number of entries per owner.
     pub(crate) fn ledger(&self) -> anyhow::Result<(u64, BTreeMap<String, usize>)> {
-        let text = self.on_host("cd /var/lib/openg2p/state/ledger && cat \"$(ls | tail -n 1)\"")?;
-        // Its last line is a digest of those before it.
-        let mut values = serde_json::Deserializer::from_str(&text).into_iter::<serde_json::Value>();
-        let ledger = values.next().context("the ledger is empty")??;
-        let generation = ledger["generation"]
-            .as_u64()
-            .context("the ledger has no generation")?;
-        let mut owners = BTreeMap::new();
-        for entry in ledger["entries"].as_object().into_iter().flatten() {
-            *owners.entry(entry.1["owner"].to_string()).or_default() += 1;
-        }
-        Ok((generation, owners))
+        // the newest whole ledger and the changes behind it
+        let text = self.on_host(
+            "cd /var/lib/openg2p/state/ledger && whole=$(ls | grep -v '[.]log$' | tail -n 1) && cat \"$whole\" && \
+             if [ -e \"$whole.log\" ]; then cat \"$whole.log\"; fi",
+        )?;
+        replayed(&text)
     }
+}
+
+/// Generation and number of entries per owner of a whole ledger, which ends with its digest, and the changes behind it.
+fn replayed(text: &str) -> anyhow::Result<(u64, BTreeMap<String, usize>)> {
+    let (whole, rest) = text.split_once("\nsha256 ").context("the ledger has no seal")?;
+    let whole: serde_json::Value = serde_json::from_str(whole)?;
+    let mut generation = whole["generation"]
+        .as_u64()
+        .context("the ledger has no generation")?;
+    let owner = |entry: &serde_json::Value| entry["owner"].to_string();
+    let entries = whole["owned"].as_object().into_iter().flatten();
+    let mut owners: BTreeMap<String, String> =
+        entries.map(|(id, entry)| (id.clone(), owner(entry))).collect();
+    for line in rest.lines().skip(1) {
+        let line: serde_json::Value = serde_json::from_str(line)?;
+        let record = &line["record"];
+        generation = record["generation"]
+            .as_u64()
+            .context("a change has no generation")?;
+        let change = &record["change"];
+        if let Some(id) = change["set"]["resource"].as_str() {
+            owners.insert(id.to_owned(), owner(&change["set"]));
+        } else if let Some(id) = change["remove"].as_str() {
+            owners.remove(id);
+        }
+    }
+    let mut counts = BTreeMap::new();
+    for owner in owners.into_values() {
+        *counts.entry(owner).or_default() += 1;
+    }
+    Ok((generation, counts))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_ledger_is_its_whole_file_and_the_changes_behind_it() {
+        let text = concat!(
+            "{\n  \"site\": \"lab\",\n  \"generation\": 7,\n  \"owned\": {\"a/b\": {\"owner\": \"site\"}, \"c/d\": {\"owner\": {\"environment\": \"dev\"}}}\n}\n",
+            "sha256 0123\n",
+            r#"{"line":0,"record":{"change":{"remove":"c/d"},"generation":8},"chain":"x"}"#,
+            "\n",
+            r#"{"line":1,"record":{"change":{"set":{"resource":"e/f","owner":"site"}},"generation":9},"chain":"x"}"#,
+            "\n",
+        );
+        let (generation, owners) = replayed(text).unwrap();
+        assert_eq!(generation, 9);
+        assert_eq!(owners, BTreeMap::from([("\"site\"".to_owned(), 2)]));
+        assert!(replayed("{}").is_err());
+    }
 
     #[test]
     fn the_program_is_found_among_messages() {

@@ -180,7 +180,7 @@ pub enum Command {
     Doctor(commands::doctor::DoctorArgs),
     /// Prove that an environment pays: link, resolve, disburse, reconcile
     Verify(commands::verify::VerifyArgs),
-    /// Remove an environment, or the whole site
+    /// Remove a module, an environment, or the whole site
     Destroy(commands::destroy::DestroyArgs),
     /// Watch a run that goes on without you
     Attach(commands::attach::AttachArgs),

@@ -3,17 +3,25 @@
 use std::collections::BTreeMap;
 
 use openg2p_plan::{Owner, Resource};
-use openg2p_spec::{Effective, Origin};
+use openg2p_spec::{Effective, Origin, Site};
 
 /// Who writes the keys of the complete site file.
 pub(crate) struct Askers<'a> {
     site: &'a Effective,
+    /// Environments by their id: the file knows them by their name.
+    names: BTreeMap<&'a str, &'a str>,
 }
 
 impl<'a> Askers<'a> {
-    /// Asks `site`, the complete site file with its origins.
-    pub(crate) fn new(site: &'a Effective) -> Self {
-        Self { site }
+    /// Asks `effective`, the complete file of `site` with its origins.
+    pub(crate) fn new(effective: &'a Effective, site: &'a Site) -> Self {
+        let environments = site.environments.iter();
+        Self {
+            site: effective,
+            names: environments
+                .map(|(name, environment)| (environment.id.as_str(), name.as_str()))
+                .collect(),
+        }
     }
 
     /// Says for each resource what asks for it.
@@ -30,13 +38,16 @@ impl<'a> Askers<'a> {
 
     fn asked_by(&self, owner: &Owner, part: &str) -> String {
         let (own, wider): (Vec<Vec<&str>>, Vec<&str>) = match owner {
-            Owner::Environment(name) => (
-                vec![
-                    vec!["environments", name, "modules", part],
-                    vec!["environments", name, "commons", part],
-                ],
-                vec!["environments", name],
-            ),
+            Owner::Environment(id) => {
+                let name = self.names.get(id.as_str()).copied().unwrap_or(id);
+                (
+                    vec![
+                        vec!["environments", name, "modules", part],
+                        vec!["environments", name, "commons", part],
+                    ],
+                    vec!["environments", name],
+                )
+            }
             Owner::Site => (vec![vec![part], vec!["platform", part]], vec!["nodes"]),
         };
         if let Some(found) = own.iter().find_map(|key| self.line(key)) {

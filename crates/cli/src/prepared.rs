@@ -123,7 +123,7 @@ pub(crate) fn prepare(context: &Context<'_>, bundle: &Path) -> Result<Prepared, 
         charts: &charts,
     });
     let mut resources = composed.map_err(|errors| composing(&errors))?;
-    Askers::new(&loaded.effective).fill(&mut resources);
+    Askers::new(&loaded.effective, &site).fill(&mut resources);
     let path = bundle.join(openg2p_bundle::index::INDEX_FILE);
     let index_text = std::fs::read_to_string(&path).map_err(|error| {
         CliError::bad_input("bundle::unreadable", "the bundle's index cannot be read")

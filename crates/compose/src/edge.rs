@@ -1,5 +1,7 @@
 //! Nginx on the host, the only way in.
 
+use openg2p_names::host::{FileName, HostName};
+use openg2p_names::{EnvironmentId, Label, NameError};
 use openg2p_plan::{Owner, ResourceId};
 use openg2p_spec::model::Access;
 use serde_json::json;
@@ -84,8 +86,15 @@ impl Composer<'_> {
         let components = self.inputs.catalog.with_needs(modules);
         for component in components {
             for host in &component.hosts {
-                let name = format!("{}.{environment}.{}", host.name, site.domain);
-                let owner = Owner::Environment(environment.into());
+                let (name, file) = match host_names(&host.name, environment, &site.domain) {
+                    Ok(names) => names,
+                    Err(error) => {
+                        self.errors.push(error.into());
+                        continue;
+                    }
+                };
+                let id = settings.id.as_str();
+                let owner = Owner::Environment(id.into());
                 let path = format!("{PKI}/{name}");
                 let certificate = self.add(Draft {
                     kind: "certificate",
@@ -96,7 +105,7 @@ impl Composer<'_> {
                     desired: json!({"path": path, "authority": PKI, "names": [name], "reload": UNIT}),
                     needs: [authority.clone()].into(),
                 });
-                let upstream = format!("{}.{environment}.svc.cluster.local", host.service);
+                let upstream = format!("{}.{id}.svc.cluster.local", host.service);
                 let text = server(&Server {
                     name: &name,
                     certificate: &path,
@@ -113,7 +122,7 @@ impl Composer<'_> {
                     part: &component.name,
                     why: format!("serves {name}"),
                     desired: json!({
-                        "path": format!("/etc/openg2p/nginx/sites/{name}.conf"),
+                        "path": format!("/etc/openg2p/nginx/sites/{file}"),
                         "text": text,
                         "configuration": CONFIGURATION,
                         "unit": UNIT,
@@ -123,6 +132,13 @@ impl Composer<'_> {
             }
         }
     }
+}
+
+/// The name of a host and of its file in Nginx' folder; the certificate's files have shorter endings.
+fn host_names(host: &str, environment: &str, domain: &str) -> Result<(String, String), NameError> {
+    let name = HostName::of(&Label::new(host)?, &EnvironmentId::new(environment)?, domain)?;
+    let file = FileName::of(&name, ".conf")?;
+    Ok((name.into(), file.into()))
 }
 
 /// Settings of TLS after Mozilla's guideline 6.0, intermediate; names are resolved by the cluster's DNS at every request's

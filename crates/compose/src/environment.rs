@@ -3,11 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use openg2p_catalog::Component;
+use openg2p_names::kubernetes::{NamespaceName, OwnerLabel};
+use openg2p_names::postgresql::{DatabaseName, RoleName};
+use openg2p_names::{EnvironmentId, Key, NameError};
 use openg2p_plan::{Owner, ResourceId};
 use serde_json::{Map, Value, json};
 
 use crate::release::Release;
-use crate::{ComposeError, Composer, Draft, database_name};
+use crate::{ComposeError, Composer, Draft};
 
 impl Composer<'_> {
     pub(crate) fn environment(&mut self, name: &str) {
@@ -35,13 +38,18 @@ impl Composer<'_> {
         if components.is_empty() {
             return;
         }
-        let owner = Owner::Environment(name.into());
-        let namespace = self.namespace(name, owner.clone(), &format!("environment {name}"), "restricted");
+        let id = environment.id.as_str();
+        if let Err(error) = fits(id) {
+            self.errors.push(error.into());
+            return;
+        }
+        let owner = Owner::Environment(id.into());
+        let namespace = self.namespace(id, owner.clone(), &format!("environment {name}"), "restricted");
 
         // components that share a release share one chart's values
         let mut releases: BTreeMap<&str, (Vec<&Component>, Value)> = BTreeMap::new();
         for component in &components {
-            let own = self.values(name, component);
+            let own = self.values(name, id, component);
             let (members, values) = releases
                 .entry(&component.release)
                 .or_insert_with(|| (Vec::new(), json!({})));
@@ -74,7 +82,7 @@ impl Composer<'_> {
             let mut workload_needs = Vec::new();
             let mut images: BTreeSet<String> = BTreeSet::new();
             for component in &members {
-                workload_needs.extend(self.secrets(name, component, &owner, &namespace));
+                workload_needs.extend(self.secrets(id, component, &owner, &namespace));
                 images.extend(component.images.iter().cloned());
             }
             workload_needs.extend(self.image_needs(&images.into_iter().collect::<Vec<_>>()));
@@ -84,7 +92,7 @@ impl Composer<'_> {
             let own = self.release(&Release {
                 chart: &first.chart,
                 name: release,
-                namespace: name,
+                namespace: id,
                 owner: owner.clone(),
                 part: release,
                 values,
@@ -99,14 +107,14 @@ impl Composer<'_> {
     }
 
     /// The component's chart values: what the catalogue fixes, what the engine names, and what profile and site file say.
-    fn values(&mut self, environment: &str, component: &Component) -> Value {
+    fn values(&mut self, name: &str, environment: &str, component: &Component) -> Value {
         let mut values = Value::Object(component.values.clone());
         for database in &component.databases {
-            match database_name(environment, &component.name) {
-                Ok(name) => set(
+            match database_names(environment, &component.name) {
+                Ok((name, role)) => set(
                     &mut values,
                     &database.value,
-                    json!({"name": name, "username": name, "existingSecret": database.secret}),
+                    json!({"name": name, "username": role, "existingSecret": database.secret}),
                 ),
                 Err(error) => self.errors.push(error.into()),
             }
@@ -123,8 +131,7 @@ impl Composer<'_> {
             set(&mut values, "postgres-init.owner", json!(owner));
         }
         let empty = Map::new();
-        let own =
-            openg2p_spec::component_values(self.inputs.site, environment, &component.name).unwrap_or(&empty);
+        let own = openg2p_spec::component_values(self.inputs.site, name, &component.name).unwrap_or(&empty);
         merge(&mut values, &Value::Object(own.clone()));
         values
     }
@@ -158,7 +165,7 @@ impl Composer<'_> {
         }
         for database in &component.databases {
             // a name that does not fit was noted with the values
-            let Ok(username) = database_name(environment, &component.name) else {
+            let Ok((_, username)) = database_names(environment, &component.name) else {
                 continue;
             };
             let keys = json!({"username": {"value": username}, "password": {"random": 32}});
@@ -190,6 +197,20 @@ impl Composer<'_> {
         }
         made
     }
+}
+
+/// Refuses an id that cannot be a namespace or an owner's label; the site file's check refuses it too, with its line.
+fn fits(id: &str) -> Result<(), NameError> {
+    let id = EnvironmentId::new(id)?;
+    NamespaceName::of(&id)?;
+    OwnerLabel::of(&openg2p_names::Owner::Environment(id))?;
+    Ok(())
+}
+
+/// Database and role of a component.
+fn database_names(environment: &str, component: &str) -> Result<(String, String), NameError> {
+    let key = Key::of(environment, component)?;
+    Ok((DatabaseName::of(&key)?.into(), RoleName::of(&key)?.into()))
 }
 
 /// Lays `over` on `base`: maps are merged, everything else is replaced.

@@ -3,10 +3,10 @@
 //! Pure: what it is given decides what it gives. Nothing here knows what is on a host already; that is the plan's business.
 
 mod cluster;
+mod database;
 mod edge;
 mod environment;
 mod host;
-mod names;
 mod order;
 mod release;
 
@@ -21,7 +21,7 @@ use serde_json::Value;
 use thiserror::Error;
 
 pub use edge::AUTHORITY_DIRECTORY;
-pub use names::{NameError, database_name};
+pub use openg2p_names::NameError;
 
 /// What is composed from.
 pub struct Inputs<'a> {
@@ -74,6 +74,16 @@ pub enum ComposeError {
     /// A name does not fit.
     #[error(transparent)]
     Name(#[from] NameError),
+    /// Two parts of the site would be one and the same thing.
+    #[error("name::claimed-twice: {first} and {second} both claim {name}")]
+    ClaimedTwice {
+        /// What they claim: a resource's id.
+        name: String,
+        /// Who claims it.
+        first: String,
+        /// Who else.
+        second: String,
+    },
     /// A component is not in the catalogue.
     #[error("catalog::unknown: {user} asks for component `{name}`, which the catalogue does not have")]
     Component {
@@ -108,6 +118,7 @@ pub fn compose(inputs: &Inputs<'_>) -> Result<Vec<Resource>, Vec<ComposeError>> 
         composer.environment(name);
     }
     composer.used_images();
+    composer.claimed_twice();
     release::definitions_first(&mut composer.resources);
     order::edge_behind_workloads(&mut composer.resources);
     if composer.errors.is_empty() {
@@ -233,6 +244,25 @@ impl Composer<'_> {
             });
         }
         found.cloned()
+    }
+
+    /// Notes every id that two parts of the site have. What the site file alone can tell is refused there with its lines; this is
+    /// what charts bring.
+    fn claimed_twice(&mut self) {
+        let claim = |resource: &Resource| format!("{} of {}", resource.part, resource.owner);
+        let mut first: BTreeMap<&ResourceId, &Resource> = BTreeMap::new();
+        for resource in &self.resources {
+            match first.get(&resource.id) {
+                Some(other) => self.errors.push(ComposeError::ClaimedTwice {
+                    name: resource.id.to_string(),
+                    first: claim(other),
+                    second: claim(resource),
+                }),
+                None => {
+                    first.insert(&resource.id, resource);
+                }
+            }
+        }
     }
 
     fn host_id(&self, kind: &str, name: &str) -> ResourceId {

@@ -87,6 +87,18 @@ pub(crate) async fn run(wanted: &Remove, log: &Log) -> Result<(), InitError> {
         log.info("changed", &format!("dropped role {}", wanted.username), &[]);
         changes += 1;
     }
+    let left = [
+        catalogue::database(client, &wanted.database)
+            .await?
+            .map(|_| format!("database {} is still there", wanted.database)),
+        catalogue::role(client, &wanted.username, split)
+            .await?
+            .map(|_| format!("role {} is still there", wanted.username)),
+    ];
+    // with the role all its grants are gone: PostgreSQL drops no role that is named in one
+    if let Some(what) = left.into_iter().flatten().next() {
+        return Err(InitError::NotProven { what });
+    }
     let took = format!("{:.2?}", deadline.elapsed());
     if changes == 0 {
         let message = format!(

@@ -74,6 +74,11 @@ impl Kind for HostDirectory {
         Ok(Value::Null)
     }
 
+    fn stays(&self, entry: &Entry, _seen: &Value) -> Option<String> {
+        let whole = text(&entry.desired, "contents") == "ours";
+        (!whole).then(|| "files in it are not ours".into())
+    }
+
     async fn remove(&self, world: &World, entry: &Entry, _progress: Progress<'_>) -> Result<(), PortError> {
         let path = text(&entry.desired, "path");
         let whole = text(&entry.desired, "contents") == "ours";

@@ -112,6 +112,13 @@ impl Kind for HostPackages {
         Ok(details)
     }
 
+    fn stays(&self, entry: &Entry, seen: &Value) -> Option<String> {
+        let ours: Vec<String> =
+            serde_json::from_value(entry.details["installed"].clone()).unwrap_or_default();
+        let left = ours.iter().any(|name| seen.get(name).is_some());
+        (!left).then(|| "these packages were there before".into())
+    }
+
     async fn remove(&self, world: &World, entry: &Entry, progress: Progress<'_>) -> Result<(), PortError> {
         let ours: Vec<String> =
             serde_json::from_value(entry.details["installed"].clone()).unwrap_or_default();

@@ -78,6 +78,10 @@ impl Kind for KernelModule {
         .hint("install the kernel package that belongs to the running kernel and reboot"))
     }
 
+    fn stays(&self, _entry: &Entry, _seen: &Value) -> Option<String> {
+        Some("a loaded module stays until the machine starts anew; nothing loads it then".into())
+    }
+
     async fn remove(&self, _world: &World, _entry: &Entry, _progress: Progress<'_>) -> Result<(), PortError> {
         Ok(())
     }

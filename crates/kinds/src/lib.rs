@@ -6,6 +6,7 @@
 mod certificate;
 mod certificate_authority;
 mod container_image;
+mod foreign;
 mod helm_record;
 mod host_directory;
 mod host_file;
@@ -17,17 +18,20 @@ mod kubernetes_object;
 mod kubernetes_secret;
 mod nginx_site;
 mod partner_certificate;
+mod postgresql_database;
 mod sysctl;
 mod systemd_unit;
 
 use async_trait::async_trait;
 use openg2p_plan::{Action, Entry, EntryState, Observed, Resource, ResourceId, Risk, Verdict, Weight};
-use openg2p_ports::{PortError, World};
+use openg2p_ports::{ObjectRef, PortError, World};
 use serde_json::Value;
 
 pub use certificate::certificate_life;
+pub use foreign::{KINDS_OF_PEOPLE, foreign};
 pub use kubernetes_object::{DESIRED_ANNOTATION, FIELD_MANAGER, OWNER_LABEL};
 pub use kubernetes_object::{fields_of, waits as waits_for_readiness};
+pub use postgresql_database::entry_of_today;
 
 /// Hears what a change is doing, in words for people.
 pub type Progress<'a> = &'a (dyn Fn(&str) + Send + Sync);
@@ -61,6 +65,17 @@ pub trait Kind: Send + Sync {
     /// Expected seconds, before this machine has taught us better.
     fn estimate(&self, _action: Action, _desired: &Value) -> f64 {
         0.2
+    }
+
+    /// The Kubernetes object in which the thing lives and with which it goes, so that a removal of both removes that one first and
+    /// leaves the inner one alone.
+    fn inside(&self, _desired: &Value) -> Option<ObjectRef> {
+        None
+    }
+
+    /// Why what is seen behind a removal may be there, in words; none when it should be gone.
+    fn stays(&self, _entry: &Entry, _seen: &Value) -> Option<String> {
+        None
     }
 
     /// What undoes a change, in words.
@@ -141,6 +156,7 @@ pub const KINDS: &[&dyn Kind] = &[
     &kubernetes_secret::KubernetesSecret,
     &nginx_site::NginxSite,
     &partner_certificate::PartnerCertificate,
+    &postgresql_database::PostgresqlDatabase,
     &sysctl::Sysctl,
     &systemd_unit::SystemdUnit,
 ];
@@ -239,7 +255,7 @@ mod tests {
                     .trim_end_matches(".rs")
                     .replace('_', "-")
             })
-            .filter(|name| name != "lib")
+            .filter(|name| name != "lib" && name != "foreign")
             .collect();
         files.sort();
         let listed: Vec<&str> = super::KINDS.iter().map(|kind| kind.name()).collect();

@@ -183,6 +183,15 @@ impl Kind for SystemdUnit {
         Ok(Value::Null)
     }
 
+    fn stays(&self, entry: &Entry, seen: &Value) -> Option<String> {
+        let was_masked = text(&entry.desired, "state") == "masked";
+        if was_masked && text(seen, "load") != "masked" {
+            return Some("it is Debian's own, and no longer masked".into());
+        }
+        let rests = text(seen, "active") != "active" && text(seen, "enabled") != "enabled";
+        (!was_masked && rests).then(|| "it is a package's own; it is stopped and does not start again".into())
+    }
+
     async fn remove(&self, world: &World, entry: &Entry, _progress: Progress<'_>) -> Result<(), PortError> {
         let unit = text(&entry.desired, "unit");
         let state = world.host.unit(unit).await?;

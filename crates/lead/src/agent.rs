@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use openg2p_bundle::index::Index;
-use openg2p_plan::{Ledger, Observed, Owner};
-use openg2p_ports::{Command, PortError, State as _};
+use openg2p_plan::{Chain, Ledger, Observed, Owned, Owner, seal};
+use openg2p_ports::{Command, PortError, State as _, World};
 use openg2p_run::{EventKind, Failure, Memory};
 use openg2p_world::frames::{self, FrameError};
 use openg2p_world::{BundleDirectory, StateDirectory, run_process};
@@ -51,19 +51,26 @@ where
     Ok(())
 }
 
-async fn ledger() -> Result<Ledger, PortError> {
+/// The ledger, or its copy in the cluster, and what was damaged.
+async fn records(world: &World) -> Result<(Ledger, Vec<String>), PortError> {
     let state = StateDirectory::new(paths::STATE);
-    Memory::read(&state)
-        .await
-        .map(|(ledger, _)| ledger)
-        .map_err(|error| {
-            PortError::new(
-                "ledger::unreadable",
-                "read the ledger",
-                paths::STATE,
-                error.to_string(),
-            )
-        })
+    let (ledger, damaged) = Memory::read_or_copy(world, &state).await.map_err(|error| {
+        PortError::new(
+            "ledger::unreadable",
+            "read the ledger",
+            paths::STATE,
+            error.to_string(),
+        )
+        .hint("docs/guide/operate.md, \"When the ledger is lost\", says what is left to do; nothing was changed")
+    })?;
+    let damaged = damaged
+        .into_iter()
+        .map(|text| format!("records of earlier runs: {text}"));
+    Ok((ledger, damaged.collect()))
+}
+
+async fn ledger() -> Result<Ledger, PortError> {
+    Ok(records(&open_world("this host")).await?.0)
 }
 
 fn refused(code: &str, what: &str, list: impl IntoIterator<Item = (String, String)>, hint: &str) -> Reply {
@@ -157,10 +164,10 @@ async fn answer(request: Request) -> Result<Reply, PortError> {
             mut inputs,
         } => {
             let world = open_world(&node);
-            let ledger = ledger().await?;
+            let (ledger, damaged) = records(&world).await?;
             inputs.ledger_generation = ledger.generation;
             let situation = openg2p_run::assess(&world, resources, &ledger).await;
-            match openg2p_plan::towards(&site, inputs, situation.assessed, situation.orphans, Vec::new()) {
+            match openg2p_plan::towards(&site, inputs, situation.assessed, situation.orphans, damaged) {
                 Ok(mut plan) => {
                     plan.host = openg2p_run::host_words(&world.host.facts().await?);
                     plan.estimate_with(&openg2p_run::experience(state().as_ref()).await);
@@ -171,7 +178,7 @@ async fn answer(request: Request) -> Result<Reply, PortError> {
         }
         Request::Holds { node, plan } => {
             let world = open_world(&node);
-            let ledger = ledger().await?;
+            let (ledger, _) = records(&world).await?;
             let mut own = engine::own(&world).await?;
             // the bundle of the plan is sent only when the plan holds
             own.bundle_is_to_come = true;
@@ -180,28 +187,37 @@ async fn answer(request: Request) -> Result<Reply, PortError> {
         }
         Request::PlanRemoval {
             node,
-            owners,
+            selection,
+            needs,
             mut inputs,
         } => {
             let world = open_world(&node);
-            let ledger = ledger().await?;
+            let (ledger, damaged) = records(&world).await?;
             inputs.ledger_generation = ledger.generation;
-            let entries = ledger
-                .entries
-                .values()
-                .filter(|entry| owners.as_ref().is_none_or(|owners| owners.contains(&entry.owner)))
-                .cloned()
-                .collect();
+            let needed = openg2p_run::still_needed(&ledger, &selection, &needs);
+            if !needed.is_empty() {
+                let list = needed.into_iter().map(|(who, need)| {
+                    (
+                        who.clone(),
+                        format!("{who} stays, and cannot work without {need}"),
+                    )
+                });
+                return Ok(refused(
+                    "destroy::needed",
+                    "remove",
+                    list,
+                    "name it too, with another `--module`, or leave both",
+                ));
+            }
+            let entries = openg2p_run::selected(&ledger, &selection);
             let observed = openg2p_run::entries_observed(&world, entries).await;
-            let warnings = observed
-                .iter()
-                .filter_map(|owned| match &owned.observed {
-                    Observed::Unknown(why) => Some(format!("{} cannot be read: {why}", owned.entry.resource)),
-                    _ => None,
-                })
-                .collect();
-            let owners = owners.unwrap_or_else(|| vec![Owner::Site]);
-            match openg2p_plan::removal(&ledger, inputs, observed, &owners, warnings) {
+            let mut warnings = damaged;
+            warnings.extend(observed.iter().filter_map(|owned| match &owned.observed {
+                Observed::Unknown(why) => Some(format!("{} cannot be read: {why}", owned.entry.resource)),
+                _ => None,
+            }));
+            warnings.extend(stays(&world, &observed).await);
+            match openg2p_plan::removal(&ledger, inputs, observed, &selection.owners(), warnings) {
                 Ok(mut plan) => {
                     plan.estimate_with(&openg2p_run::experience(state().as_ref()).await);
                     Reply::Planned(Box::new(plan))
@@ -229,7 +245,7 @@ async fn answer(request: Request) -> Result<Reply, PortError> {
         }
         Request::Status { node, resources } => {
             let world = open_world(&node);
-            let ledger = ledger().await?;
+            let (ledger, _) = records(&world).await?;
             let workloads = match world.cluster.reachable().await {
                 Ok(Some(_)) => openg2p_run::workloads(world.cluster.as_ref(), &ledger).await,
                 // a cluster that does not answer is told by its own resource
@@ -246,7 +262,7 @@ async fn answer(request: Request) -> Result<Reply, PortError> {
             clock,
         } => {
             let world = open_world(&node);
-            let ledger = ledger().await?;
+            let (ledger, _) = records(&world).await?;
             let situation = openg2p_run::assess(&world, resources, &ledger).await;
             let facts = openg2p_run::examine(&world, &ledger, &situation, &edge, clock).await;
             Reply::Examined {
@@ -335,6 +351,29 @@ fn forget() -> Result<(), PortError> {
     }
 }
 
+/// What is somebody else's in the namespaces that are to go: it stays, and its namespace with it.
+async fn stays(world: &World, removed: &[Owned]) -> Vec<String> {
+    let mut told = Vec::new();
+    for owned in removed {
+        let manifest = &owned.entry.desired["manifest"];
+        let Some(name) = manifest["metadata"]["name"]
+            .as_str()
+            .filter(|_| manifest["kind"] == "Namespace")
+        else {
+            continue;
+        };
+        match openg2p_kinds::foreign(world, name).await {
+            Ok(found) if found.is_empty() => {}
+            Ok(found) => told.push(format!(
+                "in namespace {name} things are not ours and stay, and so does the namespace: {}",
+                found.join(", ")
+            )),
+            Err(error) => told.push(format!("namespace {name} could not be looked at: {error}")),
+        }
+    }
+    told
+}
+
 /// Refuses what cannot go well before anything is written for it.
 fn possible(job: &Job, ledger: &Ledger) -> Result<(), PortError> {
     let Work::Verify { environment, .. } = &job.work else {
@@ -362,8 +401,11 @@ async fn start(job: &Job) -> Result<String, PortError> {
     let program = crate::program::install()?;
     let run = engine::new_id();
     let state = StateDirectory::new(paths::STATE);
-    let request = serde_json::to_vec(job).map_err(|error| failed(error.to_string()))?;
-    state.replace(&format!("runs/{run}/job.json"), &request).await?;
+    let order = engine::Order { by: operator(), job };
+    let text = serde_json::to_string(&order).map_err(|error| failed(error.to_string()))?;
+    state
+        .replace(&format!("runs/{run}/job.json"), &seal(&text))
+        .await?;
     runs::prune(remembered, |id| async move { running(&id).await }).await;
     let unit = engine::unit(&run);
     let command = Command::new(
@@ -387,10 +429,23 @@ async fn start(job: &Job) -> Result<String, PortError> {
     Err(failed(output.reason()).hint("systemd must run on this host: `systemctl is-system-running`"))
 }
 
+/// Who speaks: the account of this connection and where it comes from.
+fn operator() -> String {
+    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let account = variable("SUDO_USER")
+        .or_else(|| variable("LOGNAME"))
+        .or_else(|| variable("USER"));
+    let account = account.unwrap_or_else(|| "somebody".into());
+    let from =
+        variable("SSH_CONNECTION").and_then(|connection| connection.split(' ').next().map(str::to_owned));
+    from.map_or_else(|| account.clone(), |from| format!("{account} from {from}"))
+}
+
 /// Sends the events of a run as they come, until it ends.
 async fn attach<W: AsyncWrite + Unpin>(run: &str, from: u64, output: &mut W) -> Result<(), FrameError> {
     let path = Path::new(paths::STATE).join("runs").join(run).join("events");
     let mut sent = 0_usize;
+    let mut chain = Chain::begin(&engine::events_anchor(run));
     let mut idle = 0_u32;
     loop {
         let text = std::fs::read(&path).unwrap_or_default();
@@ -403,8 +458,23 @@ async fn attach<W: AsyncWrite + Unpin>(run: &str, from: u64, output: &mut W) -> 
             .unwrap_or_default()
             .split(|byte| *byte == b'\n')
         {
-            let Ok(event) = serde_json::from_slice::<openg2p_run::Event>(line) else {
+            if line.is_empty() {
                 continue;
+            }
+            let event = match runs::event(&mut chain, line) {
+                Ok(event) => event,
+                Err(why) => {
+                    let text =
+                        format!("the events of run {run} were damaged: {why}; the journal tells what it did");
+                    let kind = EventKind::Warning { text };
+                    let event = openg2p_run::Event {
+                        sequence: from,
+                        time: 0.0,
+                        kind,
+                    };
+                    frames::send(output, &Reply::Event(event)).await?;
+                    return Ok(());
+                }
             };
             let last = matches!(event.kind, EventKind::RunFinished { .. });
             if event.sequence >= from {

@@ -5,13 +5,27 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use openg2p_plan::Plan;
+use openg2p_plan::{Chain, Ledger, Plan, unseal};
 use openg2p_ports::{PortError, State as _, World};
-use openg2p_run::{Event, EventKind, Failure, RecordError, Refusal, RunInfo, Sink};
+use openg2p_run::teardown::{self, Removed};
+use openg2p_run::{Event, EventKind, Failure, Memory, RecordError, Refusal, RunInfo, Selection, Sink};
 use openg2p_world::{BundleDirectory, KubernetesApi, LocalHost, StateDirectory, SystemRandom};
+use serde::{Deserialize, Serialize};
 
-use crate::protocol::{Job, Work};
-use crate::{lock, paths};
+use crate::protocol::{Dumps, Job, Removal, Work};
+use crate::{fence, lock, paths};
+
+/// Seconds since 1970.
+pub(crate) fn now() -> i64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
+}
+
+/// With what the chain of a run's events begins.
+pub(crate) fn events_anchor(run: &str) -> String {
+    format!("events {run}")
+}
 
 /// The unit of a run.
 pub fn unit(run: &str) -> String {
@@ -21,9 +35,7 @@ pub fn unit(run: &str) -> String {
 /// A new id, sortable by time.
 pub(crate) fn new_id() -> String {
     use openg2p_ports::Random as _;
-    let seconds = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs());
+    let seconds = now();
     let mut bytes = [0; 3];
     SystemRandom.fill(&mut bytes);
     let tail: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -41,9 +53,9 @@ pub(crate) fn open_world(node: &str) -> World {
     }
 }
 
-/// Writes events as JSON lines, one write each.
+/// Writes events as chained JSON lines, one write each.
 struct EventFile {
-    file: Mutex<std::fs::File>,
+    file: Mutex<(std::fs::File, Chain)>,
     sequence: AtomicU64,
 }
 
@@ -57,7 +69,7 @@ impl EventFile {
             .mode(0o600)
             .open(path)?;
         Ok(Self {
-            file: Mutex::new(file),
+            file: Mutex::new((file, Chain::begin(&events_anchor(run)))),
             sequence: AtomicU64::new(0),
         })
     }
@@ -78,10 +90,10 @@ impl Sink for EventFile {
             time,
             kind,
         };
-        if let Ok(mut line) = serde_json::to_vec(&event) {
-            line.push(b'\n');
+        if let Ok(event) = serde_json::to_value(&event) {
+            let (file, chain) = &mut *file;
             // events inform; the journal is what must be written, and a full disk shows there
-            let _ = file.write_all(&line);
+            let _ = file.write_all(&chain.line(&event));
         }
     }
 }
@@ -115,30 +127,39 @@ pub async fn run(id: &str) -> u8 {
         });
         exit
     };
-    let job = match read_job(id).await {
-        Ok(job) => job,
+    let (job, by) = match read_job(id).await {
+        Ok(read) => read,
         Err(error) => return finish("refused", (0, 0, 0), Some(error.into()), 2),
     };
-    let _lock = match lock::take(Path::new(paths::STATE), &format!("run {id}")) {
+    let since = openg2p_world::timestamp(now());
+    let _lock = match lock::take(
+        Path::new(paths::STATE),
+        &format!("run {id}, of {by}, since {since}"),
+    ) {
         Ok(lock) => lock,
         Err(error) => return finish("refused", (0, 0, 0), Some(error.into()), 2),
     };
+    if let Err(error) = fence::enter(Path::new(paths::STATE), id, &by).await {
+        return finish("refused", (0, 0, 0), Some(error.into()), 2);
+    }
     match job.work {
-        Work::Perform { command, plan } => {
-            match perform(id, &command, &job.node, &plan, &events, &stop).await {
-                Ok(finished) => {
-                    let counts = (finished.done, finished.failed.len(), finished.skipped);
-                    let first = finished.failed.into_iter().next().map(|(_, failure)| failure);
-                    let (outcome, exit) = match (&first, finished.stopped) {
-                        (Some(_), _) => ("failed", 3),
-                        (None, true) => ("stopped", 3),
-                        (None, false) => ("done", 0),
-                    };
-                    finish(outcome, counts, first, exit)
-                }
-                Err(failure) => finish("refused", (0, 0, 0), Some(failure), 2),
+        Work::Perform {
+            command,
+            plan,
+            removal,
+        } => match perform(id, &command, &job.node, &plan, removal.as_ref(), &events, &stop).await {
+            Ok(finished) => {
+                let counts = (finished.done, finished.failed.len(), finished.skipped);
+                let first = finished.failed.into_iter().next().map(|(_, failure)| failure);
+                let (outcome, exit) = match (&first, finished.stopped) {
+                    (Some(_), _) => ("failed", 3),
+                    (None, true) => ("stopped", 3),
+                    (None, false) => ("done", 0),
+                };
+                finish(outcome, counts, first, exit)
             }
-        }
+            Err(failure) => finish("refused", (0, 0, 0), Some(failure), 2),
+        },
         Work::Verify {
             environment,
             domain,
@@ -170,13 +191,24 @@ fn peak_memory() -> Option<u64> {
     kilobytes.checked_mul(1024)
 }
 
-async fn read_job(id: &str) -> Result<Job, PortError> {
+/// The run's job, and who started it.
+async fn read_job(id: &str) -> Result<(Job, String), PortError> {
     let failed = |why: String| PortError::new("run::job", "read the run's job", id, why);
     let bytes = StateDirectory::new(paths::STATE)
         .read(&format!("runs/{id}/job.json"))
         .await?;
     let bytes = bytes.ok_or_else(|| failed("it is not there".into()))?;
-    serde_json::from_slice(&bytes).map_err(|error| failed(error.to_string()))
+    let body = unseal(&bytes).map_err(|torn| failed(torn.to_string()))?;
+    let order: Order<Job> = serde_json::from_slice(body).map_err(|error| failed(error.to_string()))?;
+    Ok((order.job, order.by))
+}
+
+/// A job as it is written for the engine, sealed.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Order<J> {
+    /// Who started it.
+    pub(crate) by: String,
+    pub(crate) job: J,
 }
 
 /// What this program and this host are, to be compared with what a plan says.
@@ -193,6 +225,7 @@ async fn perform(
     command: &str,
     node: &str,
     plan: &Plan,
+    removal: Option<&Removal>,
     events: &EventFile,
     stop: &AtomicBool,
 ) -> Result<openg2p_run::Finished, Failure> {
@@ -203,7 +236,20 @@ async fn perform(
     };
     let world = open_world(node);
     let own = own(&world).await?;
-    let finished = openg2p_run::perform(&world, state.clone(), info, plan, &own, events, stop)
+    let (memory, damaged) = Memory::open_or_copy(&world, state.clone(), info)
+        .await
+        .map_err(|error| refused(node, error.into(), events))?;
+    let memory = memory.with_clock(Arc::new(now)).behind_fence();
+    for text in damaged {
+        events.emit(EventKind::Warning {
+            text: format!("records of earlier runs: {text}"),
+        });
+    }
+    let before = memory.ledger().await;
+    if let Some(removal) = removal.filter(|removal| removal.dump) {
+        dump(&world, id, &removal.selection, &before, events).await?;
+    }
+    let finished = openg2p_run::perform(&world, &memory, plan, &own, events, stop)
         .await
         .map_err(|refusal| refused(node, refusal, events))?;
     // what steps took is good to know for the next plan, and nothing else: a full disk must not make a failure of it
@@ -212,7 +258,78 @@ async fn perform(
             text: format!("how long the steps took could not be kept: {error}"),
         });
     }
+    // without a copy the site is as it should be; only a later loss of this host's files would not be made good
+    if let Err(error) = memory.replicate(&world).await {
+        events.emit(EventKind::Warning {
+            text: format!("the ledger has no new copy in the cluster: {error}"),
+        });
+    }
+    if let Some(Removal { selection, .. }) = removal {
+        tell_removal(&world, id, selection, &before, &memory.ledger().await, events).await;
+    }
     Ok(finished)
+}
+
+/// Dumps the databases of a removal, and tells where they are.
+async fn dump(
+    world: &World,
+    run: &str,
+    selection: &Selection,
+    ledger: &Ledger,
+    events: &EventFile,
+) -> Result<(), PortError> {
+    let entries: Vec<_> = ledger
+        .entries
+        .values()
+        .filter(|entry| selection.holds(entry))
+        .cloned()
+        .collect();
+    let folder = format!("{}/{}-{run}", paths::DUMPS, ledger.site);
+    let tell = |text: &str| events.emit(EventKind::Message { text: text.into() });
+    let dumps = openg2p_run::dump::dump(world, &entries, paths::KUBECONFIG, &folder, &tell).await?;
+    events.emit(EventKind::Result {
+        value: serde_json::to_value(Dumps { dumps }).unwrap_or_default(),
+    });
+    Ok(())
+}
+
+/// Looks at what is left behind a removal, tells it, and keeps it with the run.
+async fn tell_removal(
+    world: &World,
+    run: &str,
+    selection: &Selection,
+    before: &Ledger,
+    after: &Ledger,
+    events: &EventFile,
+) {
+    let entries: Vec<_> = before
+        .entries
+        .values()
+        .filter(|entry| selection.holds(entry))
+        .cloned()
+        .collect();
+    let others: Vec<_> = after
+        .entries
+        .values()
+        .filter(|entry| !selection.holds(entry))
+        .cloned()
+        .collect();
+    let removed = Removed {
+        selection,
+        entries: &entries,
+        others: &others,
+    };
+    let report = teardown::report(world, run, &removed).await;
+    let value = serde_json::to_value(&report).unwrap_or_default();
+    let kept = StateDirectory::new(paths::STATE)
+        .replace(&format!("runs/{run}/removal.json"), value.to_string().as_bytes())
+        .await;
+    if let Err(error) = kept {
+        events.emit(EventKind::Warning {
+            text: format!("the report could not be kept with the run: {error}"),
+        });
+    }
+    events.emit(EventKind::Result { value });
 }
 
 /// A refusal as one failure; each thing that moved is an event of its own.
@@ -235,7 +352,7 @@ fn refused(node: &str, refusal: Refusal, events: &EventFile) -> Failure {
                 code,
                 "open the ledger",
                 error.to_string(),
-                "restore the ledger from a backup; without it nothing is changed",
+                "docs/guide/operate.md, \"When the ledger is lost\", says what is left to do; nothing was changed",
             )
         }
         Refusal::Altered(why) => failure(

@@ -5,6 +5,7 @@
 
 pub mod agent;
 pub mod engine;
+mod fence;
 mod lock;
 pub mod paths;
 mod preflight;

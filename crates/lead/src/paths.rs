@@ -14,3 +14,5 @@ pub const STATE: &str = "/var/lib/openg2p/state";
 pub const KUBECONFIG: &str = "/etc/kubernetes/admin.conf";
 /// The site's authority, for devices to trust.
 pub const AUTHORITY: &str = "/etc/openg2p/pki/authority.crt";
+/// Last dumps of removed databases: outside of our own folder, which goes with the site.
+pub const DUMPS: &str = "/var/backups/openg2p";

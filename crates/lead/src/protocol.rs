@@ -1,10 +1,12 @@
 //! What the operator's program and the agent say to each other. Both are the same program of the same version: the agent's file
 //! bears its digest in its name.
 
-use openg2p_plan::{Inputs, Moved, Owner, Plan, Resource, ResourceId};
+use std::collections::{BTreeMap, BTreeSet};
+
+use openg2p_plan::{Inputs, Moved, Plan, Resource, ResourceId};
 use openg2p_ports::HostFacts;
 pub use openg2p_run::Workload;
-use openg2p_run::{Event, Failure, PartStatus};
+use openg2p_run::{Event, Failure, PartStatus, Selection};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -47,8 +49,10 @@ pub enum Request {
     PlanRemoval {
         /// The node's name.
         node: String,
-        /// Whose things.
-        owners: Option<Vec<Owner>>,
+        /// What.
+        selection: Selection,
+        /// What each component of the catalogue needs, so that nothing is removed under one that stays.
+        needs: BTreeMap<String, BTreeSet<String>>,
         /// What the plan is made from.
         inputs: Inputs,
     },
@@ -155,12 +159,15 @@ pub enum Work {
         command: String,
         /// The plan.
         plan: Box<Plan>,
+        /// What belongs to a removal only.
+        #[serde(default)]
+        removal: Option<Removal>,
     },
     /// Prove that an environment pays.
     Verify {
-        /// The environment.
+        /// The environment's id, which is its namespace.
         environment: String,
-        /// The site's domain.
+        /// What its host names end in, e.g. `dev.g2p.example.org`.
         domain: String,
         /// The edge's address.
         edge: std::net::IpAddr,
@@ -169,6 +176,24 @@ pub enum Work {
         /// Seconds until a payment must be back.
         deadline: u64,
     },
+}
+
+/// What a run must know of a removal besides its plan.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Removal {
+    /// What is removed, for the report.
+    pub selection: Selection,
+    /// Whether its databases are dumped before anything is removed.
+    pub dump: bool,
+}
+
+/// What a run with dumps gives as an [`openg2p_run::EventKind::Result`].
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Dumps {
+    /// One for each database.
+    pub dumps: Vec<openg2p_run::dump::Dumped>,
 }
 
 /// From the agent.

@@ -3,11 +3,12 @@
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use openg2p_plan::{Chain, unseal};
 use openg2p_ports::PortError;
 use openg2p_run::{Event, EventKind};
 
-use crate::lock;
 use crate::protocol::{Job, Run, RunSummary, Work};
+use crate::{engine, lock};
 
 /// How many runs are remembered.
 const KEPT: usize = 20;
@@ -65,11 +66,20 @@ pub(crate) fn find(state: &Path, wanted: Option<&str>) -> Result<String, PortErr
 }
 
 fn events(state: &Path, id: &str) -> Vec<Event> {
-    std::fs::read(state.join("runs").join(id).join("events"))
-        .unwrap_or_default()
-        .split(|byte| *byte == b'\n')
-        .filter_map(|line| serde_json::from_slice(line).ok())
+    let bytes = std::fs::read(state.join("runs").join(id).join("events")).unwrap_or_default();
+    let mut chain = Chain::begin(&engine::events_anchor(id));
+    bytes
+        .split_inclusive(|byte| *byte == b'\n')
+        .map_while(|line| event(&mut chain, line.strip_suffix(b"\n")?).ok())
         .collect()
+}
+
+/// One line of a run's events, or why it cannot be used. Runs of the version before wrote bare events, without a chain.
+pub(crate) fn event(chain: &mut Chain, line: &[u8]) -> Result<Event, String> {
+    match chain.take(line) {
+        Ok(record) => serde_json::from_value(record).map_err(|_| "it is of another version".to_owned()),
+        Err(why) => serde_json::from_slice(line).map_err(|_| why.to_owned()),
+    }
 }
 
 fn finished(events: &[Event]) -> Option<&str> {
@@ -81,7 +91,8 @@ fn finished(events: &[Event]) -> Option<&str> {
 
 fn job(state: &Path, id: &str) -> Option<Job> {
     let bytes = std::fs::read(state.join("runs").join(id).join("job.json")).ok()?;
-    serde_json::from_slice(&bytes).ok()
+    let order: engine::Order<Job> = serde_json::from_slice(unseal(&bytes).ok()?).ok()?;
+    Some(order.job)
 }
 
 /// Seconds since 1970 with which an id begins.
@@ -174,8 +185,9 @@ mod tests {
     fn write(state: &Path, id: &str, lines: &[serde_json::Value]) {
         let folder = state.join("runs").join(id);
         std::fs::create_dir_all(&folder).unwrap();
-        let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
-        std::fs::write(folder.join("events"), text).unwrap();
+        let mut chain = Chain::begin(&engine::events_anchor(id));
+        let bytes: Vec<u8> = lines.iter().flat_map(|line| chain.line(line)).collect();
+        std::fs::write(folder.join("events"), bytes).unwrap();
     }
 
     fn started(time: f64) -> serde_json::Value {
@@ -213,6 +225,22 @@ mod tests {
             assert_eq!(error.code, "run::unknown", "{id}");
             assert!(error.why.contains("100-a"), "{error}");
         }
+    }
+
+    #[test]
+    fn events_of_the_version_before_are_read_and_damaged_ones_end_the_list() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = folder.path();
+        write(state, "200-b", &[started(1.0), ended(2.0, "done")]);
+        let path = |id: &str| state.join("runs").join(id).join("events");
+        let mut bytes = std::fs::read(path("200-b")).unwrap();
+        bytes[20] ^= 1;
+        std::fs::write(path("200-b"), bytes).unwrap();
+        assert_eq!(summary(state, "200-b", false).outcome, "lost");
+        std::fs::create_dir_all(state.join("runs/100-a")).unwrap();
+        let lines = format!("{}\n{}\n", started(1.0), ended(2.0, "done"));
+        std::fs::write(path("100-a"), lines).unwrap();
+        assert_eq!(summary(state, "100-a", false).outcome, "done");
     }
 
     #[test]

@@ -78,7 +78,7 @@ pub(crate) async fn run(node: &str, wish: &Wish, sink: &dyn Sink) -> Result<bool
         )
         .hint("make the site first: `openg2p apply`"));
     }
-    let host = |name: &str| format!("{name}.{environment}.{}", wish.domain);
+    let host = |name: &str| format!("{name}.{}", wish.domain);
     let hosts = Hosts {
         spar: host("spar"),
         bridge: host("g2p-bridge"),

@@ -43,6 +43,11 @@ impl Fingerprint {
         Self(text)
     }
 
+    /// A digest that was computed elsewhere: 64 hexadecimal characters.
+    pub(crate) fn of_text(digest: &str) -> Self {
+        Self(digest.to_owned())
+    }
+
     /// All 64 hexadecimal characters.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use thiserror::Error;
 
-use crate::{Desired, Fingerprint, Owner, ResourceId};
+use crate::sealed::{Torn, seal, unseal};
+use crate::{Desired, Owner, ResourceId};
 
 /// How far a resource has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,6 +43,27 @@ pub struct Entry {
     pub created_by: String,
     /// The run that changed it last.
     pub changed_by: String,
+    /// Fingerprint of `desired`; empty in ledgers of older versions.
+    #[serde(default)]
+    pub fingerprint: String,
+    /// When it was made, in seconds since 1970; 0 where that is not known.
+    #[serde(default)]
+    pub created_at: i64,
+    /// When it was changed last, likewise.
+    #[serde(default)]
+    pub changed_at: i64,
+}
+
+/// One change of the ledger.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LedgerChange {
+    /// The ledger belongs to this site from now on.
+    Site(String),
+    /// This entry, new or anew.
+    Set(Box<Entry>),
+    /// No entry of this resource any more.
+    Remove(ResourceId),
 }
 
 /// All owned things of a site.
@@ -52,7 +74,9 @@ pub struct Ledger {
     pub site: String,
     /// Counts writes; a plan made from another generation is refused.
     pub generation: u64,
-    /// Entries by resource.
+    /// Entries by resource. Stored as `owned`: the version before reads `entries`, knows nothing of the log behind this file, and
+    /// must not take it for the newest state.
+    #[serde(rename = "owned", alias = "entries")]
     pub entries: BTreeMap<ResourceId, Entry>,
 }
 
@@ -60,55 +84,36 @@ pub struct Ledger {
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum LedgerError {
     /// Bytes are missing or were altered.
-    #[error("ledger::torn: the ledger is cut off or was altered (expected digest {expected}, found {found})")]
-    Torn {
-        /// As the trailer says.
-        expected: String,
-        /// As computed.
-        found: String,
-    },
+    #[error("ledger::torn: {0}")]
+    Torn(#[from] Torn),
     /// The digest holds, but the content is not a ledger of this version.
     #[error("ledger::format: the ledger's content is not readable: {0}")]
     Format(String),
 }
 
 impl Ledger {
-    /// Bytes with a trailer line that holds the SHA-256 of all before it.
+    /// The whole ledger, sealed.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut text = serde_json::to_string_pretty(self).unwrap_or_default();
-        text.push('\n');
-        let digest = Fingerprint::of_bytes(text.as_bytes());
-        text.push_str("sha256 ");
-        text.push_str(digest.as_str());
-        text.push('\n');
-        text.into_bytes()
+        seal(&serde_json::to_string_pretty(self).unwrap_or_default())
     }
 
     /// Reads what [`Ledger::to_bytes`] wrote; any missing or changed byte is an error.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, LedgerError> {
-        const TRAILER: usize = "sha256 ".len() + 64 + 1;
-        let torn = |found: &str| LedgerError::Torn {
-            expected: "a trailer".into(),
-            found: found.into(),
-        };
-        let split = bytes
-            .len()
-            .checked_sub(TRAILER)
-            .ok_or_else(|| torn("too short"))?;
-        let (body, trailer) = bytes.split_at(split);
-        let trailer = std::str::from_utf8(trailer).map_err(|_| torn("not text"))?;
-        let expected = trailer
-            .strip_prefix("sha256 ")
-            .and_then(|rest| rest.strip_suffix('\n'))
-            .ok_or_else(|| torn("no trailer"))?;
-        let found = Fingerprint::of_bytes(body);
-        if found.as_str() != expected {
-            return Err(LedgerError::Torn {
-                expected: expected.into(),
-                found: found.as_str().into(),
-            });
+        serde_json::from_slice(unseal(bytes)?).map_err(|error| LedgerError::Format(error.to_string()))
+    }
+
+    /// Makes one change, which is the next generation.
+    pub fn apply(&mut self, change: LedgerChange) {
+        self.generation += 1;
+        match change {
+            LedgerChange::Site(site) => self.site = site,
+            LedgerChange::Set(entry) => {
+                self.entries.insert(entry.resource.clone(), *entry);
+            }
+            LedgerChange::Remove(resource) => {
+                self.entries.remove(&resource);
+            }
         }
-        serde_json::from_slice(body).map_err(|error| LedgerError::Format(error.to_string()))
     }
 
     /// Entries of one owner.
@@ -134,6 +139,9 @@ mod tests {
             needs: BTreeSet::new(),
             created_by: "r1".into(),
             changed_by: "r1".into(),
+            fingerprint: String::new(),
+            created_at: 0,
+            changed_at: 0,
         };
         Ledger {
             site: "s".into(),

@@ -203,6 +203,10 @@ pub trait Host: Send + Sync {
     async fn remove_image(&self, reference: &str) -> Result<(), PortError>;
     /// Runs a program to its end. A status other than zero is not an error here.
     async fn run(&self, command: Command) -> Result<Output, PortError>;
+    /// Runs a program to its end, with what it prints in a new file at `path` that only root reads, on disk when this returns. Gives
+    /// what else it left, and the file's bytes. The file stays only when the program ended with zero; one that is there already is
+    /// an error and stays as it is.
+    async fn run_into(&self, command: Command, path: &str) -> Result<(Output, u64), PortError>;
 }
 
 #[cfg(test)]

@@ -243,6 +243,9 @@ fn ledger(resources: &[Resource]) -> Ledger {
         needs: resource.needs.clone(),
         created_by: "1".into(),
         changed_by: "1".into(),
+        fingerprint: String::new(),
+        created_at: 0,
+        changed_at: 0,
     };
     let entries: BTreeMap<ResourceId, Entry> = resources
         .iter()

@@ -72,6 +72,10 @@ pub async fn execute(
             running.push(async move {
                 let started = Instant::now();
                 let result = perform(world, memory, step, sink).await;
+                if let Err(error) = &result {
+                    // what failed is told; that the journal could not hold it changes nothing of it
+                    let _ = memory.failed(step, error.code, &error.why).await;
+                }
                 (number, result, started.elapsed().as_secs_f64())
             });
         }
@@ -141,6 +145,7 @@ async fn perform(world: &World, memory: &Memory, step: &Step, sink: &dyn Sink) -
     };
     let seen = kind.observe(world, &[subject]).await.into_iter().next();
     if let Some(seen) = &seen {
+        memory.observed(step, seen).await?;
         let moved = |why: String| {
             let what = format!("{} {}", step.action.verb(), step.resource);
             Err(PortError::new("run::moved", what, world.host.name(), why)

@@ -6,15 +6,22 @@
 pub use openg2p_kinds::{Kind, fields_of, kind, waits_for_readiness};
 
 mod assess;
+pub mod copy;
+pub mod dump;
 mod event;
 mod examine;
 mod executor;
 mod experience;
+pub mod fence;
+mod generations;
 mod moved;
+mod older;
 mod perform;
 mod record;
+mod removal;
 mod schedule;
 mod status;
+pub mod teardown;
 
 pub use assess::{Situation, assess, assess_fresh, compared, entries_observed};
 pub use event::{Event, EventKind, Failure, Outcome, Sink};
@@ -23,5 +30,6 @@ pub use executor::{Finished, execute};
 pub use experience::{experience, learn};
 pub use moved::{Engine, host_words, moved};
 pub use perform::{Refusal, perform};
-pub use record::{Memory, RecordError, RunInfo};
+pub use record::{Clock, Intent, Memory, RecordError, RunInfo};
+pub use removal::{Selection, selected, still_needed};
 pub use status::{Cause, PartStatus, Standing, Workload, judge, workloads};

@@ -78,15 +78,15 @@ pub async fn moved(
     moved
 }
 
-/// What the ledger records beyond what the plan knows: all that it held then is in the plan. One that only removes knows its owners alone.
+/// What the ledger records beyond what the plan knows: all that it held then is in the plan. One that only removes knows the parts alone
+/// that it removes: the neighbours of a module stay.
 fn entries_new(ledger: &Ledger, plan: &Plan) -> Vec<Moved> {
     let removes = plan.facts.is_empty() && plan.steps.len() == plan.count(Action::Remove);
-    let owners: BTreeSet<_> = plan.steps.iter().map(|step| &step.owner).collect();
+    let parts: BTreeSet<_> = plan.steps.iter().map(|step| (&step.owner, &step.part)).collect();
     let known: BTreeSet<_> = plan.looked_at().map(|(id, ..)| id).collect();
-    let new = ledger
-        .entries
-        .values()
-        .filter(|entry| !known.contains(&entry.resource) && (!removes || owners.contains(&entry.owner)));
+    let new = ledger.entries.values().filter(|entry| {
+        !known.contains(&entry.resource) && (!removes || parts.contains(&(&entry.owner, &entry.part)))
+    });
     new.map(|entry| Moved {
         what: entry.resource.to_string(),
         planned: "not in the ledger".into(),
@@ -99,7 +99,9 @@ fn entries_new(ledger: &Ledger, plan: &Plan) -> Vec<Moved> {
 /// The run that wrote its journal last.
 async fn last_run(state: &dyn State) -> Option<String> {
     let runs = state.list("journal").await.ok()?;
-    runs.into_iter().max().map(|run| format!("run {run}"))
+    // a journal may have further parts, `<run>.1`
+    let last = runs.iter().max()?.split('.').next()?;
+    Some(format!("run {last}"))
 }
 
 async fn facts_moved(world: &World, ledger: &Ledger, plan: &Plan) -> Vec<Moved> {

@@ -1,13 +1,12 @@
-//! A run from its beginning to its end: opens the records, proves that the plan still holds, and performs it.
+//! A run from its beginning to its end: proves that the plan still holds, performs it, and closes the journal.
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use openg2p_plan::{Moved, Plan};
-use openg2p_ports::{State, World};
+use openg2p_ports::World;
 
 use crate::moved::{Engine, moved};
-use crate::{EventKind, Finished, Memory, RecordError, RunInfo, Sink, execute};
+use crate::{EventKind, Finished, Memory, RecordError, Sink, execute};
 
 /// Why a run ended before its first effect.
 #[derive(Debug, thiserror::Error)]
@@ -28,8 +27,7 @@ pub enum Refusal {
 /// once more at its own resource.
 pub async fn perform(
     world: &World,
-    state: Arc<dyn State>,
-    info: RunInfo,
+    memory: &Memory,
     plan: &Plan,
     engine: &Engine,
     sink: &dyn Sink,
@@ -38,25 +36,30 @@ pub async fn perform(
     if let Some(fault) = plan.fault() {
         return Err(Refusal::Altered(fault));
     }
-    let (run, command) = (info.id.clone(), info.command.clone());
-    let (memory, torn) = Memory::open(state.clone(), info).await?;
-    for text in torn {
-        sink.emit(EventKind::Warning {
-            text: format!("a generation of the ledger was damaged and passed over: {text}"),
-        });
-    }
     let ledger = memory.ledger().await;
-    let found = moved(world, state.as_ref(), &ledger, plan, engine).await;
+    let found = moved(world, memory.state(), &ledger, plan, engine).await;
     if !found.is_empty() {
         return Err(Refusal::Moved(found));
     }
     memory.claim(&plan.site).await?;
+    let run = memory.run();
     sink.emit(EventKind::RunStarted {
-        run,
-        command,
+        run: run.id.clone(),
+        command: run.command.clone(),
         steps: plan.steps.len(),
         unchanged: plan.unchanged,
         estimate: plan.critical_path(),
     });
-    Ok(execute(world, &memory, plan, sink, interrupted).await)
+    let finished = execute(world, memory, plan, sink, interrupted).await;
+    let outcome = match (finished.failed.is_empty(), finished.stopped) {
+        (false, _) => "failed",
+        (true, true) => "stopped",
+        (true, false) => "done",
+    };
+    if let Err(error) = memory.close(outcome).await {
+        sink.emit(EventKind::Warning {
+            text: format!("the journal has no last line: {error}"),
+        });
+    }
+    Ok(finished)
 }

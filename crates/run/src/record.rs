@@ -1,19 +1,25 @@
 //! Journal and ledger on the lead node.
 //!
-//! `ledger/<generation>` holds the last generations; a torn one is passed over for the one before it. `journal/<run>`
-//! holds what the run intended, did and saw, one JSON line each.
+//! The ledger is written before an effect and behind it, see [`crate::generations`]. `journal/<run>` holds what the run saw
+//! (observation), was about to do (intent), did (effect) and how each step ended (result), one chained line each, on disk before the
+//! run goes on. No run decides by the journal: what was cut off is looked at anew.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use openg2p_plan::{Entry, EntryState, Ledger, Owner, ResourceId, Step};
-use openg2p_ports::{PortError, State};
+use openg2p_plan::{
+    Action, Chain, Entry, EntryState, Fingerprint, Ledger, LedgerChange, Observed, Owner, ResourceId, Step,
+};
+use openg2p_ports::{PortError, State, World};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use thiserror::Error;
 use tokio::sync::Mutex;
 
-/// How many generations of the ledger are kept.
+use crate::generations::{self, Epoch, Read, Written, journal_anchor, journal_name};
+use crate::{copy, older};
+
+/// How many epochs of the ledger are kept.
 const KEPT: usize = 3;
 
 /// Why the records cannot be used.
@@ -39,157 +45,304 @@ pub struct RunInfo {
     pub command: String,
 }
 
+/// What the records need of a step.
+#[derive(Clone, Copy, Debug)]
+pub struct Intent<'a> {
+    /// Its number in the plan.
+    pub number: usize,
+    /// What is changed.
+    pub resource: &'a ResourceId,
+    /// Who holds it.
+    pub owner: &'a Owner,
+    /// Component or part of the site.
+    pub part: &'a str,
+    /// What is done.
+    pub action: Action,
+    /// The state that it leaves.
+    pub desired: &'a Value,
+    /// Resources that it needs.
+    pub needs: &'a [ResourceId],
+}
+
+impl<'a> Intent<'a> {
+    fn of(step: &'a Step) -> Self {
+        Self {
+            number: step.number,
+            resource: &step.resource,
+            owner: &step.owner,
+            part: &step.part,
+            action: step.action,
+            desired: &step.desired,
+            needs: &step.resource_needs,
+        }
+    }
+}
+
+/// Gives the time, in seconds since 1970.
+pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
+
 /// Ledger and journal of one run.
 pub struct Memory {
     state: Arc<dyn State>,
     run: RunInfo,
-    inner: Mutex<Ledger>,
+    clock: Clock,
+    fenced: bool,
+    inner: Mutex<Inner>,
 }
 
-fn name(generation: u64) -> String {
-    format!("ledger/{generation:012}")
+struct Inner {
+    ledger: Ledger,
+    epochs: Vec<Epoch>,
+    /// Generations of the version before, as long as they are there.
+    older: Vec<u64>,
+    /// The log of this run, once it has written; none again when a write of it failed, for a line may be cut off then.
+    log: Option<(Epoch, Chain)>,
+    journal: Journal,
+}
+
+struct Journal {
+    part: usize,
+    chain: Chain,
+    /// A write failed: what follows goes into a part of its own.
+    broken: bool,
 }
 
 impl Memory {
-    /// Opens the newest whole generation. Says which ones were torn.
+    /// Opens the newest state of the ledger. Says what was damaged, and which steps the run before left open. Writes nothing.
     pub async fn open(state: Arc<dyn State>, run: RunInfo) -> Result<(Self, Vec<String>), RecordError> {
-        let (ledger, torn) = Self::read(state.as_ref()).await?;
-        Ok((
-            Self {
-                state,
-                run,
-                inner: Mutex::new(ledger),
-            },
-            torn,
-        ))
+        let read = generations::read(state.as_ref()).await?;
+        Self::with(state, run, read).await
     }
 
-    /// The newest whole generation, and what was wrong with newer ones. An empty ledger where there never was one.
+    /// The same; when the ledger on this node is gone or lost, with its copy in the cluster, which is told.
+    pub async fn open_or_copy(
+        world: &World,
+        state: Arc<dyn State>,
+        run: RunInfo,
+    ) -> Result<(Self, Vec<String>), RecordError> {
+        let read = copy::newest(world, state.as_ref()).await?;
+        Self::with(state, run, read).await
+    }
+
+    async fn with(
+        state: Arc<dyn State>,
+        run: RunInfo,
+        read: Read,
+    ) -> Result<(Self, Vec<String>), RecordError> {
+        let mut warnings = read.warnings;
+        if let Some(last) = read.epochs.last().filter(|epoch| epoch.run != older::BEFORE) {
+            warnings.extend(left_open(state.as_ref(), &last.run).await?);
+        }
+        let mut part = 0;
+        let journals = state.list("journal").await?;
+        while journals.contains(&journal_name(&run.id, part).replacen("journal/", "", 1)) {
+            part += 1;
+        }
+        let journal = Journal {
+            part,
+            chain: Chain::begin(&journal_anchor(&run.id, part)),
+            broken: false,
+        };
+        let inner = Inner {
+            ledger: read.ledger,
+            epochs: read.epochs,
+            older: read.older,
+            log: None,
+            journal,
+        };
+        let memory = Self {
+            state,
+            run,
+            clock: Arc::new(|| 0),
+            fenced: false,
+            inner: Mutex::new(inner),
+        };
+        Ok((memory, warnings))
+    }
+
+    /// The same with a clock, so that entries tell when.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// The same behind the fence: every write first makes sure that no later run has taken over, see [`crate::fence`].
+    #[must_use]
+    pub fn behind_fence(mut self) -> Self {
+        self.fenced = true;
+        self
+    }
+
+    /// The newest state of the ledger, and what was damaged. An empty one where there never was one.
     pub async fn read(state: &dyn State) -> Result<(Ledger, Vec<String>), RecordError> {
-        let mut names = state.list("ledger").await?;
-        names.sort();
-        names.reverse();
-        let mut torn = Vec::new();
-        for name in &names {
-            let path = format!("ledger/{name}");
-            let Some(bytes) = state.read(&path).await? else {
-                continue;
-            };
-            match Ledger::from_bytes(&bytes) {
-                Ok(ledger) => return Ok((ledger, torn)),
-                Err(error) => torn.push(format!("{path}: {error}")),
-            }
+        let read = generations::read(state).await?;
+        Ok((read.ledger, read.warnings))
+    }
+
+    /// The same; when the ledger on this node is gone or lost, its copy in the cluster.
+    pub async fn read_or_copy(
+        world: &World,
+        state: &dyn State,
+    ) -> Result<(Ledger, Vec<String>), RecordError> {
+        let read = copy::newest(world, state).await?;
+        Ok((read.ledger, read.warnings))
+    }
+
+    /// Copies the ledger into the cluster, see [`crate::copy`]. A run that another one took over copies nothing.
+    pub async fn replicate(&self, world: &World) -> Result<bool, PortError> {
+        if self.fenced {
+            crate::fence::holds(self.state.as_ref(), &self.run.id).await?;
         }
-        // The first generation only claims the site, before any effect: torn and alone, it says that nothing was made yet.
-        let only_claimed = names.len() == 1
-            && names
-                .first()
-                .is_some_and(|first| format!("ledger/{first}") == name(1));
-        if torn.is_empty() || only_claimed {
-            Ok((Ledger::default(), torn))
-        } else {
-            Err(RecordError::Lost(names.len(), torn.join("; ")))
-        }
+        copy::replicate(world, &self.ledger().await).await
+    }
+
+    /// Reads every file of the records, also those that no run needs, and tells all that is damaged.
+    pub async fn audit(state: &dyn State) -> Result<Vec<String>, RecordError> {
+        generations::audit(state).await
+    }
+
+    /// Who runs.
+    pub fn run(&self) -> &RunInfo {
+        &self.run
+    }
+
+    /// Where the records are.
+    pub(crate) fn state(&self) -> &dyn State {
+        self.state.as_ref()
     }
 
     /// The ledger as it is now.
     pub async fn ledger(&self) -> Ledger {
-        self.inner.lock().await.clone()
+        self.inner.lock().await.ledger.clone()
     }
 
     /// Claims the ledger for `site`.
     pub async fn claim(&self, site: &str) -> Result<(), RecordError> {
-        let mut ledger = self.inner.lock().await;
-        if ledger.site == site {
+        let mut inner = self.inner.lock().await;
+        if inner.ledger.site == site {
             return Ok(());
         }
-        if !ledger.site.is_empty() {
-            return Err(RecordError::OtherSite(ledger.site.clone(), site.into()));
+        if !inner.ledger.site.is_empty() {
+            return Err(RecordError::OtherSite(inner.ledger.site.clone(), site.into()));
         }
-        site.clone_into(&mut ledger.site);
-        self.save(&mut ledger).await?;
+        let change = LedgerChange::Site(site.into());
+        self.save(&mut inner, change, json!({"record": "claim", "site": site}))
+            .await?;
         Ok(())
     }
 
     /// One line in the journal, on disk when this returns.
     pub async fn journal(&self, what: &str, mut value: Value) -> Result<(), PortError> {
         value["record"] = json!(what);
-        let line = format!("{value}\n");
-        self.state
-            .append(&format!("journal/{}", self.run.id), line.as_bytes())
+        let mut inner = self.inner.lock().await;
+        self.append_journal(&mut inner.journal, &value).await
+    }
+
+    /// What a step saw before it decided.
+    pub async fn observed(&self, step: &Step, seen: &Observed) -> Result<(), PortError> {
+        self.journal(
+            "observation",
+            json!({"step": step.number, "resource": step.resource, "seen": seen.fingerprint()}),
+        )
+        .await
+    }
+
+    /// How a step ended that did not do what it was to do.
+    pub async fn failed(&self, step: &Step, code: &str, why: &str) -> Result<(), PortError> {
+        self.journal(
+            "result",
+            json!({"step": step.number, "resource": step.resource, "outcome": "failed", "code": code, "why": why}),
+        )
+        .await
+    }
+
+    /// The last line of a journal: the run ended by itself.
+    pub async fn close(&self, outcome: &str) -> Result<(), PortError> {
+        let generation = self.inner.lock().await.ledger.generation;
+        self.journal("end", json!({"outcome": outcome, "ledger": generation}))
             .await
     }
 
     /// Written before the effect of a creation or change.
     pub async fn intend(&self, step: &Step, details: &Value) -> Result<(), PortError> {
-        self.journal(
-            "intent",
-            json!({"step": step.number, "resource": step.resource, "action": step.action}),
-        )
-        .await?;
-        let mut ledger = self.inner.lock().await;
-        let before = ledger.entries.get(&step.resource);
-        let created_by = before.map_or(self.run.id.clone(), |entry| entry.created_by.clone());
+        self.intend_as(&Intent::of(step), details).await
+    }
+
+    /// Written before the effect of a creation or change, for what is no step of a plan.
+    pub async fn intend_as(&self, step: &Intent<'_>, details: &Value) -> Result<(), PortError> {
+        let now = (self.clock)();
+        let mut inner = self.inner.lock().await;
+        let before = inner.ledger.entries.get(step.resource);
+        let (created_by, created_at) = before.map_or((self.run.id.clone(), now), |entry| {
+            (entry.created_by.clone(), entry.created_at)
+        });
         let entry = Entry {
             resource: step.resource.clone(),
             owner: step.owner.clone(),
-            part: step.part.clone(),
+            part: step.part.into(),
             // a thing that was there stays known as there, so that a failed change of it is not taken for a
             // creation that never finished; its former inputs stay recorded until the change is seen
             state: EntryState::Intended,
             desired: step.desired.clone(),
             details: details.clone(),
-            needs: step.resource_needs.iter().cloned().collect(),
+            needs: step.needs.iter().cloned().collect(),
             created_by,
             changed_by: self.run.id.clone(),
+            fingerprint: Fingerprint::of(step.desired).as_str().into(),
+            created_at,
+            changed_at: now,
         };
-        ledger.entries.insert(step.resource.clone(), entry);
-        self.save(&mut ledger).await
+        let record = json!({"record": "intent", "step": step.number, "resource": step.resource, "action": step.action});
+        self.save(&mut inner, LedgerChange::Set(Box::new(entry)), record)
+            .await
     }
 
     /// Written behind the effect.
     pub async fn present(&self, resource: &ResourceId, details: Value) -> Result<(), PortError> {
-        let mut ledger = self.inner.lock().await;
-        if let Some(entry) = ledger.entries.get_mut(resource) {
-            entry.state = EntryState::Present;
-            entry.details = details;
-        }
-        self.save(&mut ledger).await?;
-        drop(ledger);
-        self.journal("present", json!({"resource": resource})).await
+        let mut inner = self.inner.lock().await;
+        let Some(mut entry) = inner.ledger.entries.get(resource).cloned() else {
+            return Ok(());
+        };
+        entry.state = EntryState::Present;
+        entry.details = details;
+        entry.changed_at = (self.clock)();
+        let record = json!({"record": "effect", "resource": resource, "outcome": "done"});
+        self.save(&mut inner, LedgerChange::Set(Box::new(entry)), record)
+            .await
     }
 
     /// Written before a removal.
     pub async fn removing(&self, resource: &ResourceId) -> Result<Option<Entry>, PortError> {
-        self.journal("removing", json!({"resource": resource})).await?;
-        let mut ledger = self.inner.lock().await;
-        let Some(entry) = ledger.entries.get_mut(resource) else {
+        let mut inner = self.inner.lock().await;
+        let Some(mut entry) = inner.ledger.entries.get(resource).cloned() else {
             return Ok(None);
         };
         entry.state = EntryState::Removing;
-        let entry = entry.clone();
-        self.save(&mut ledger).await?;
+        let record = json!({"record": "intent", "resource": resource, "action": "remove"});
+        self.save(&mut inner, LedgerChange::Set(Box::new(entry.clone())), record)
+            .await?;
         Ok(Some(entry))
     }
 
     /// Written behind a removal.
     pub async fn removed(&self, resource: &ResourceId) -> Result<(), PortError> {
-        let mut ledger = self.inner.lock().await;
-        ledger.entries.remove(resource);
-        self.save(&mut ledger).await?;
-        drop(ledger);
-        self.journal("removed", json!({"resource": resource})).await
+        let mut inner = self.inner.lock().await;
+        let record = json!({"record": "effect", "resource": resource, "outcome": "removed"});
+        self.save(&mut inner, LedgerChange::Remove(resource.clone()), record)
+            .await
     }
 
     /// One entry.
     pub async fn entry(&self, resource: &ResourceId) -> Option<Entry> {
-        self.inner.lock().await.entries.get(resource).cloned()
+        self.inner.lock().await.ledger.entries.get(resource).cloned()
     }
 
     /// Entries of these owners, or all.
     pub async fn entries(&self, owners: Option<&[Owner]>) -> BTreeMap<ResourceId, Entry> {
-        let ledger = self.inner.lock().await;
-        ledger
+        let inner = self.inner.lock().await;
+        inner
+            .ledger
             .entries
             .iter()
             .filter(|(_, entry)| owners.is_none_or(|owners| owners.contains(&entry.owner)))
@@ -197,12 +350,105 @@ impl Memory {
             .collect()
     }
 
-    async fn save(&self, ledger: &mut Ledger) -> Result<(), PortError> {
-        ledger.generation += 1;
-        self.state
-            .replace(&name(ledger.generation), &ledger.to_bytes())
-            .await?;
-        let old = ledger.generation.saturating_sub(KEPT as u64);
-        self.state.remove(&name(old)).await
+    /// Makes a change of the ledger: first in its log, then in the journal, each on disk before the next. Only then the caller goes on
+    /// to the effect.
+    async fn save(&self, inner: &mut Inner, change: LedgerChange, record: Value) -> Result<(), PortError> {
+        if self.fenced {
+            crate::fence::holds(self.state.as_ref(), &self.run.id).await?;
+        }
+        let (epoch, mut chain) = match inner.log.take() {
+            Some(log) => log,
+            None => self.begin(inner).await?,
+        };
+        let written = Written {
+            generation: inner.ledger.generation + 1,
+            change,
+        };
+        let mut value = json!(written);
+        self.state.append(&epoch.log(), &chain.line(&value)).await?;
+        inner.log = Some((epoch, chain));
+        inner.ledger.apply(written.change);
+        if let (Some(value), Value::Object(record)) = (value.as_object_mut(), record) {
+            value.extend(record);
+        }
+        self.append_journal(&mut inner.journal, &value).await
     }
+
+    /// Writes the whole ledger, behind which this run's log begins. Epochs beyond the last ones go; the journals stay.
+    async fn begin(&self, inner: &mut Inner) -> Result<(Epoch, Chain), PortError> {
+        if inner.epochs.is_empty() && !inner.older.is_empty() {
+            let epoch = older::epoch(&inner.ledger);
+            self.state
+                .replace(&epoch.whole(), &inner.ledger.to_bytes())
+                .await?;
+            inner.epochs.push(epoch);
+        }
+        let mut whole = inner.ledger.clone();
+        // the very first one is generation 0; behind a copy or an older version's ledger there is no such
+        if !inner.epochs.is_empty() || whole.generation > 0 {
+            whole.generation += 1;
+        }
+        let epoch = Epoch {
+            generation: whole.generation,
+            run: self.run.id.clone(),
+        };
+        self.state.replace(&epoch.whole(), &whole.to_bytes()).await?;
+        let chain = Chain::begin(&epoch.anchor(&whole));
+        inner.ledger = whole;
+        inner.epochs.push(epoch.clone());
+        while let Some(generation) = inner.older.last() {
+            self.state.remove(&older::name(*generation)).await?;
+            inner.older.pop();
+        }
+        while inner.epochs.len() > KEPT {
+            let old = inner.epochs.remove(0);
+            self.state.remove(&old.log()).await?;
+            self.state.remove(&old.whole()).await?;
+        }
+        Ok((epoch, chain))
+    }
+
+    async fn append_journal(&self, journal: &mut Journal, value: &Value) -> Result<(), PortError> {
+        if journal.broken {
+            // the line before may be cut off; one behind it could not be told from an altered one
+            journal.part += 1;
+            journal.chain = Chain::begin(&journal_anchor(&self.run.id, journal.part));
+            journal.broken = false;
+        }
+        let line = journal.chain.line(value);
+        let name = journal_name(&self.run.id, journal.part);
+        let appended = self.state.append(&name, &line).await;
+        journal.broken = appended.is_err();
+        appended
+    }
+}
+
+/// Steps that the journal of a run begins and does not end, when the run did not end by itself.
+async fn left_open(state: &dyn State, run: &str) -> Result<Vec<String>, RecordError> {
+    let (records, _) = generations::read_journal(state, run).await?;
+    let mut open: BTreeSet<String> = BTreeSet::new();
+    for record in &records {
+        let resource = record["resource"].as_str().unwrap_or_default().to_owned();
+        match record["record"].as_str() {
+            Some("end") => return Ok(Vec::new()),
+            Some("intent") => {
+                open.insert(resource);
+            }
+            Some("effect" | "result") => {
+                open.remove(&resource);
+            }
+            _ => {}
+        }
+    }
+    let open: Vec<String> = open.into_iter().collect();
+    Ok(vec![if open.is_empty() {
+        format!(
+            "run {run} left no last word: it was killed, or its journal lost lines; no step of it is open"
+        )
+    } else {
+        format!(
+            "run {run} was cut off while it worked at {}; what is there is looked at anew",
+            open.join(", ")
+        )
+    }])
 }

@@ -42,7 +42,47 @@ impl Things {
                 }
             });
         }
+        if command.program == "kubectl" {
+            return match words.as_slice() {
+                [
+                    _,
+                    _,
+                    "exec",
+                    namespace,
+                    pod,
+                    "--container=postgresql",
+                    "--",
+                    "pg_dump",
+                    rest @ ..,
+                ] => Ok(outcome(self.dump(namespace, pod, rest))),
+                _ => Err(format!(
+                    "the simulation does not know `kubectl {}`",
+                    words.join(" ")
+                )),
+            };
+        }
         self.machine.execute(&command.program, &command.arguments)
+    }
+
+    /// What `pg_dump` prints in the pod of a server.
+    fn dump(&self, namespace: &str, pod: &str, arguments: &[&str]) -> Result<String, String> {
+        let namespace = namespace.trim_start_matches("--namespace=");
+        let server = pod.rsplit_once('-').map_or(pod, |(name, _)| name);
+        let database = arguments
+            .iter()
+            .find_map(|argument| argument.strip_prefix("--dbname="))
+            .unwrap_or_default();
+        let known = self
+            .servers
+            .get(&format!("{namespace}/{server}"))
+            .ok_or_else(|| format!("Error from server (NotFound): pods \"{pod}\" not found"))?;
+        if known.databases.contains_key(database) {
+            Ok(format!("PGDMP {database}"))
+        } else {
+            Err(format!(
+                "pg_dump: error: connection to server on socket failed: FATAL:  database \"{database}\" does not exist"
+            ))
+        }
     }
 }
 

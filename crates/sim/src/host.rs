@@ -262,4 +262,26 @@ impl Host for SimHost {
             })
             .await
     }
+
+    async fn run_into(&self, command: Command, path: &str) -> Result<(Output, u64), PortError> {
+        let shown = format!("{} {} > {path}", command.program, command.arguments.join(" "));
+        self.simulation
+            .touch("host.run", shown.trim_end(), |things, cut| {
+                let failed = |name: &str, why: String| {
+                    PortError::new("host::command", format!("run `{shown}`"), name, why)
+                };
+                let name = things.machine.name.clone();
+                if things.machine.files.has(path) {
+                    return Err(failed(&name, "File exists (os error 17)".into()));
+                }
+                let mut output = things.execute(&command, cut).map_err(|why| failed(&name, why))?;
+                let written = std::mem::take(&mut output.stdout);
+                if output.status == Some(0) || cut {
+                    let kept = if cut { written.len() / 2 } else { written.len() };
+                    things.machine.files.put(path, &written.as_bytes()[..kept]);
+                }
+                Ok((output, written.len() as u64))
+            })
+            .await
+    }
 }

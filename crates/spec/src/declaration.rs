@@ -298,6 +298,12 @@ const EDGE: Shape = Shape::Mapping(&[key(
 
 static ENVIRONMENT: Shape = Shape::Mapping(&[
     key(
+        "id",
+        Optional,
+        Shape::Text(Rule::EnvironmentName),
+        "What its namespace, databases and marks are called, for ever. Default: its name. When you rename an environment, write its former name here; its data and namespace stay, and only its host names change.",
+    ),
+    key(
         "profile",
         Optional,
         Shape::Text(Rule::DnsLabel),

@@ -30,6 +30,8 @@ pub(crate) struct DraftNode<'a> {
 
 pub(crate) struct DraftEnvironment<'a> {
     pub(crate) name: Placed<'a, &'a str>,
+    /// What it was called when it was made, where the file says so.
+    pub(crate) id: Option<Placed<'a, &'a str>>,
     pub(crate) commons: Vec<&'a Entry>,
     pub(crate) modules: Vec<&'a Entry>,
 }
@@ -98,6 +100,10 @@ impl<'a> DraftEnvironment<'a> {
         };
         Self {
             name: (&entry.key, &entry.key_span),
+            id: entry
+                .value
+                .get("id")
+                .and_then(|node| valid(node, Rule::EnvironmentName)),
             commons: components("commons"),
             modules: components("modules"),
         }

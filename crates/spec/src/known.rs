@@ -9,6 +9,8 @@ pub struct KnownComponents {
     pub commons: BTreeMap<String, KnownComponent>,
     /// Modules by name.
     pub modules: BTreeMap<String, KnownComponent>,
+    /// Namespaces that the platform uses, with the component that does.
+    pub namespaces: BTreeMap<String, String>,
 }
 
 /// What a site file must know of one component.
@@ -18,4 +20,10 @@ pub struct KnownComponent {
     pub needs: BTreeSet<String>,
     /// First labels of its host names (`spar` for `spar.<environment>.<domain>`).
     pub hosts: BTreeSet<String>,
+    /// Its Helm release, when no other component shares it.
+    pub own_release: Option<String>,
+    /// Secrets that it brings, by name.
+    pub secrets: BTreeSet<String>,
+    /// Whether it has a database and a role of its own.
+    pub database: bool,
 }

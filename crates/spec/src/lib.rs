@@ -4,6 +4,7 @@
 //! profiles are laid under it; and the result is [`model::Site`], which the rest of the engine reads. This crate reads no
 //! files and knows no machines: it takes text and gives back values.
 
+mod claims;
 mod declaration;
 mod diagnostic;
 mod draft;

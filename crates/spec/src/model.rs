@@ -132,6 +132,9 @@ pub enum Certificates {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Environment {
+    /// What its namespace, databases, labels and marks are called: the name that it had when it was made. Its key in
+    /// [`Site::environments`] is what people and host names call it now.
+    pub id: String,
     /// Profile folder for this environment; the site's by default.
     pub profile: String,
     /// Who may reach its hosts.

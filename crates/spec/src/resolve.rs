@@ -235,7 +235,7 @@ pub(crate) fn site(tree: &Node) -> Result<Site, String> {
         },
         environments: environments
             .iter()
-            .map(|entry| Ok((entry.key.clone(), environment(&entry.value)?)))
+            .map(|entry| Ok((entry.key.clone(), environment(&entry.key, &entry.value)?)))
             .collect::<Result<_, String>>()?,
     })
 }
@@ -303,7 +303,7 @@ fn tidy_key(text: &str) -> String {
     text.split_whitespace().take(2).collect::<Vec<_>>().join(" ")
 }
 
-fn environment(node: &Node) -> Result<Environment, String> {
+fn environment(name: &str, node: &Node) -> Result<Environment, String> {
     let components = |key: &str| -> BTreeMap<String, Map<String, Value>> {
         let entries = node.get(key).map(Node::entries).unwrap_or_default();
         entries
@@ -312,6 +312,7 @@ fn environment(node: &Node) -> Result<Environment, String> {
             .collect()
     };
     Ok(Environment {
+        id: node.get("id").and_then(Node::text).unwrap_or(name).to_owned(),
         profile: text(node, &["profile"])?,
         access: word(
             node,

@@ -78,7 +78,9 @@ impl Rule {
     pub(crate) fn pattern(self) -> &'static str {
         match self {
             Self::DnsLabel => "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$",
-            Self::EnvironmentName => "^(?!kube-|openg2p-|default$)[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$",
+            Self::EnvironmentName => {
+                "^(?!kube-|openg2p-|default$|openg2p$|site$)[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
+            }
             Self::Domain => r"^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\.)+[a-z]([-a-z0-9]{0,61}[a-z0-9])?$",
             Self::Address => r"^[0-9]{1,3}(\.[0-9]{1,3}){3}$",
             Self::LoginName => "^[a-z_][-a-z0-9_]{0,31}$",
@@ -135,14 +137,17 @@ fn dns_label(text: &str, code: &'static str) -> Result<(), Fault> {
 fn environment_name(text: &str) -> Result<(), Fault> {
     const CODE: &str = "site::invalid-environment-name";
     dns_label(text, CODE)?;
-    if text == "default" || text.starts_with("kube-") || text.starts_with("openg2p-") {
+    if text == "default"
+        || openg2p_names::RESERVED.contains(&text)
+        || text.starts_with("kube-")
+        || text.starts_with("openg2p-")
+    {
         let message = format!(
             "an environment may not be called {}: that namespace is used otherwise",
             quote(text)
         );
-        return Err(
-            fault(CODE, message).help("names other than `default`, `kube-...` and `openg2p-...` are free")
-        );
+        return Err(fault(CODE, message)
+            .help("names other than `default`, `site`, `openg2p`, `kube-...` and `openg2p-...` are free"));
     }
     Ok(())
 }

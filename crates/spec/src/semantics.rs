@@ -27,6 +27,7 @@ pub(crate) fn contradictions(draft: &Draft<'_>, known: &KnownComponents, file: &
     ports(draft, &mut problems);
     networks(draft, file, &mut problems);
     host_names(draft, known, &mut problems);
+    problems.extend(crate::claims::refused(draft, known));
     problems
 }
 

@@ -11,6 +11,7 @@ mod host;
 mod process;
 pub mod ssh;
 mod state;
+mod time;
 
 pub use apt::rehearse as rehearse_packages;
 pub use books::{BankBooks, SystemClock};
@@ -20,3 +21,4 @@ pub use edge::HttpsEdge;
 pub use host::{LocalHost, facts as host_facts};
 pub use process::run as run_process;
 pub use state::{StateDirectory, SystemRandom};
+pub use time::timestamp;

@@ -1,5 +1,7 @@
 //! Programs on this machine.
 
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -11,6 +13,45 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 
 /// Runs `command` to its end with a small fixed environment, and ends it at its deadline.
 pub async fn run(command: Command, place: &str) -> Result<Output, PortError> {
+    run_with(command, Stdio::piped(), place).await
+}
+
+/// The same, with what it prints in a new file, see [`openg2p_ports::Host::run_into`].
+pub(crate) async fn run_into(command: Command, path: &Path, place: &str) -> Result<(Output, u64), PortError> {
+    let failed = |error: std::io::Error| {
+        PortError::new(
+            "host::file",
+            "write a file",
+            path.display().to_string(),
+            error.to_string(),
+        )
+    };
+    let file = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(failed)?;
+    let ended = async {
+        let output = run_with(command, file.try_clone().map_err(failed)?.into(), place).await?;
+        file.sync_all().map_err(failed)?;
+        let size = file.metadata().map_err(failed)?.len();
+        if let Some(folder) = path.parent() {
+            std::fs::File::open(folder)
+                .and_then(|folder| folder.sync_all())
+                .map_err(failed)?;
+        }
+        Ok((output, size))
+    }
+    .await;
+    if !matches!(&ended, Ok((output, _)) if output.status == Some(0)) {
+        // what a failed program wrote is nothing that anybody should take for whole
+        let _ = std::fs::remove_file(path);
+    }
+    ended
+}
+
+async fn run_with(command: Command, stdout: Stdio, place: &str) -> Result<Output, PortError> {
     let shown = format!("`{} {}`", command.program, command.arguments.join(" "));
     let failed = |why: String| PortError::new("host::command", format!("run {shown}"), place, why);
     let mut child = tokio::process::Command::new(&command.program)
@@ -25,7 +66,7 @@ pub async fn run(command: Command, place: &str) -> Result<Output, PortError> {
         } else {
             Stdio::piped()
         })
-        .stdout(Stdio::piped())
+        .stdout(stdout)
         .stderr(Stdio::piped())
         .kill_on_drop(true)
         .spawn()

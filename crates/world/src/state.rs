@@ -130,13 +130,19 @@ impl State for StateDirectory {
         let path = self.path(name);
         make_parent(&path)?;
         let append = || {
+            let new = !path.exists();
             let mut file = std::fs::OpenOptions::new()
                 .append(true)
                 .create(true)
                 .mode(0o600)
                 .open(&path)?;
             file.write_all(bytes)?;
-            file.sync_data()
+            file.sync_data()?;
+            // the name of a new file is on disk only when its folder is
+            if let Some(parent) = path.parent().filter(|_| new) {
+                std::fs::File::open(parent)?.sync_all()?;
+            }
+            Ok(())
         };
         append().map_err(|error| failed("append to a file", &path, &error))
     }

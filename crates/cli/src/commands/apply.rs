@@ -63,6 +63,7 @@ pub fn run(args: &ApplyArgs, context: &Context<'_>) -> Result<Exit, CliError> {
         let work = Work::Perform {
             command: "apply".into(),
             plan: Box::new(plan),
+            removal: None,
         };
         let job = Job {
             site: prepared.site.name.clone(),

@@ -11,6 +11,7 @@ pub mod explain;
 pub mod init;
 pub mod lead_side;
 pub mod plan;
+pub mod removal;
 pub mod report;
 pub mod show;
 pub mod site;

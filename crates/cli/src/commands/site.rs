@@ -1,10 +1,11 @@
 //! Reading the site file, for every command that needs it.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use openg2p_catalog::{Catalog, ComponentKind};
+use openg2p_catalog::{Catalog, Component, ComponentKind};
 use openg2p_spec::{KnownComponent, KnownComponents, LARGEST_FILE, Loaded, Profiles};
 
 use super::Context;
@@ -91,6 +92,9 @@ fn known_components(catalog: &Catalog) -> KnownComponents {
                     KnownComponent {
                         needs: component.needs.clone(),
                         hosts,
+                        own_release: component.section.is_none().then(|| component.release.clone()),
+                        secrets: secrets(component),
+                        database: !component.databases.is_empty(),
                     },
                 )
             })
@@ -99,7 +103,18 @@ fn known_components(catalog: &Catalog) -> KnownComponents {
     KnownComponents {
         commons: of_kind(ComponentKind::Commons),
         modules: of_kind(ComponentKind::Module),
+        namespaces: catalog
+            .of_kind(ComponentKind::Platform)
+            .filter_map(|component| Some((component.namespace.clone()?, component.name.clone())))
+            .collect(),
     }
+}
+
+/// Names of the Secrets that a component brings.
+fn secrets(component: &Component) -> BTreeSet<String> {
+    let own = component.secrets.iter().map(|secret| &secret.name);
+    let databases = component.databases.iter().map(|database| &database.secret);
+    own.chain(databases).cloned().collect()
 }
 
 /// Shows warnings to people.

@@ -37,11 +37,11 @@ pub struct VerifyArgs {
 pub fn run(args: &VerifyArgs, context: &Context<'_>) -> Result<Exit, CliError> {
     let printer = context.printer;
     let site = site(context)?;
-    if !site.environments.contains_key(&args.environment) {
+    let Some(environment) = site.environments.get(&args.environment) else {
         let known = site.environments.keys().cloned().collect::<Vec<_>>().join(", ");
         let message = format!("the site has no environment `{}`", args.environment);
         return Err(CliError::bad_input("verify::environment", message).hint(format!("it has: {known}")));
-    }
+    };
     complete(&site, &args.environment)?;
     let file = args.report.as_deref().or(context.global.output_file());
     super::block_on(async {
@@ -53,8 +53,8 @@ pub fn run(args: &VerifyArgs, context: &Context<'_>) -> Result<Exit, CliError> {
             ));
         };
         let work = Work::Verify {
-            environment: args.environment.clone(),
-            domain: site.domain.clone(),
+            environment: environment.id.clone(),
+            domain: format!("{}.{}", args.environment, site.domain),
             edge: node.address,
             beneficiaries: args.beneficiaries,
             deadline: args.deadline,

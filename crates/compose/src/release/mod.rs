@@ -6,9 +6,11 @@ mod record;
 use std::collections::{BTreeMap, BTreeSet};
 
 use openg2p_chart::{Chart, Hook, HookEvent, Release as HelmRelease, RenderOptions, Values};
+use openg2p_names::kubernetes::OwnerLabel;
 use openg2p_plan::{Fingerprint, Owner, Resource, ResourceId};
 use serde_json::{Value, json};
 
+use crate::database::Database;
 use crate::{ComposeError, Composer, Draft};
 use hooks::{Phase, Piece};
 
@@ -51,11 +53,16 @@ pub(crate) fn object_id(api_version: &str, kind: &str, namespace: Option<&str>, 
     ResourceId::new("kubernetes-object", &format!("{place}{kind}{group}/{name}"))
 }
 
+/// The label of an owner. Ids that do not fit are refused before anything is composed of them.
 pub(crate) fn owner_label(owner: &Owner) -> String {
-    match owner {
-        Owner::Site => "site".into(),
-        Owner::Environment(name) => format!("environment.{name}"),
-    }
+    let named = match owner {
+        Owner::Site => Ok(openg2p_names::Owner::Site),
+        Owner::Environment(id) => openg2p_names::Owner::environment(id),
+    };
+    named
+        .and_then(|owner| OwnerLabel::of(&owner))
+        .map(String::from)
+        .unwrap_or_default()
 }
 
 /// Kinds that do not live in a namespace; everything that our charts bring is known here, and what is not is namespaced.
@@ -291,6 +298,8 @@ impl Composer<'_> {
             }
             if let Some(hook) = &draft.hook {
                 desired["hook"] = hook_of(hook, &content);
+            } else if let Some(made) = Database::of(&draft.piece.manifest) {
+                made.describe(&mut desired);
             }
             let why = order
                 .why
@@ -298,11 +307,7 @@ impl Composer<'_> {
                 .cloned()
                 .unwrap_or_else(|| format!("chart {} brings it", release.chart));
             self.add(Draft {
-                kind: if draft.hook.is_some() {
-                    HOOK
-                } else {
-                    "kubernetes-object"
-                },
+                kind: draft.id.kind(),
                 name: draft.id.name().to_owned(),
                 owner: release.owner.clone(),
                 part: release.part,
@@ -353,6 +358,8 @@ impl Composer<'_> {
         let mut id = object_id(&api_version, &kind, namespace.as_deref(), &name);
         if hook.is_some() {
             id = ResourceId::new(HOOK, id.name());
+        } else if let Some(made) = Database::of(&manifest) {
+            id = ResourceId::new(Database::KIND, &format!("{}/{}", release.namespace, made.name));
         }
         Some(Part {
             id,

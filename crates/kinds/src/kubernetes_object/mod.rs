@@ -475,10 +475,26 @@ impl Kind for KubernetesObject {
         }))
     }
 
+    fn stays(&self, entry: &Entry, seen: &Value) -> Option<String> {
+        if entry.details["uid"].is_string() && seen["uid"] != entry.details["uid"] {
+            return Some("it is another one of this name, and not ours".into());
+        }
+        (entry.desired["manifest"]["kind"] == "Namespace" && seen["deleting"] != true)
+            .then(|| "things that are not ours are in it".into())
+    }
+
     async fn remove(&self, world: &World, entry: &Entry, progress: Progress<'_>) -> Result<(), PortError> {
         let Some(object) = reference(&entry.desired) else {
             return Ok(());
         };
+        if object.kind == "Namespace" {
+            let others = crate::foreign(world, &object.name).await?;
+            if !others.is_empty() {
+                // deleting a namespace deletes all that is in it: what is not ours keeps it
+                progress(&format!("{object} stays, for {} is not ours", others.join(", ")));
+                return Ok(());
+            }
+        }
         progress(&format!("waiting until {object} is gone"));
         delete_ours(world, &object, entry).await
     }
@@ -533,6 +549,9 @@ mod tests {
             needs: std::collections::BTreeSet::new(),
             created_by: String::new(),
             changed_by: String::new(),
+            fingerprint: String::new(),
+            created_at: 0,
+            changed_at: 0,
         };
         let verdict = |kind: &str| {
             let desired = json!({"manifest": {"apiVersion": "v1", "kind": kind, "metadata": {"name": "x"}}});

@@ -95,6 +95,9 @@ fn ledger(entries: &[(&str, &str, Value, Value)]) -> Ledger {
             needs: [].into(),
             created_by: "r1".into(),
             changed_by: "r1".into(),
+            fingerprint: String::new(),
+            created_at: 0,
+            changed_at: 0,
         };
         ledger.entries.insert(resource, entry);
     }

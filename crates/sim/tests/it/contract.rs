@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 
 use openg2p_plan::{Action, Moved, Plan};
 use openg2p_ports::ObjectRef;
-use openg2p_run::{Engine, EventKind, Outcome, Refusal, RunInfo, Sink};
+use openg2p_run::{Engine, EventKind, Memory, Outcome, Refusal, RunInfo, Sink};
 use openg2p_sim::{Simulation, Things};
 use serde_json::json;
 
@@ -41,7 +41,10 @@ fn run(
     };
     let stop = AtomicBool::new(false);
     let world = simulation.world();
-    let work = openg2p_run::perform(&world, simulation.state(), info, plan, engine, sink, &stop);
+    let work = async {
+        let (memory, _) = Memory::open(simulation.state(), info).await?;
+        openg2p_run::perform(&world, &memory, plan, engine, sink, &stop).await
+    };
     simulation.drive(work).unwrap()
 }
 

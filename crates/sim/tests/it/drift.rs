@@ -106,6 +106,9 @@ const MENDED: &[(&str, Change)] = &[
     ("create kubernetes-object/dev/Job/migrate", |things| {
         delete(things, "Job", "migrate");
     }),
+    ("create postgresql-database/dev/dev_app", |things| {
+        delete(things, "Job", "database");
+    }),
     ("create helm-record/dev/app", |things| {
         delete(things, "Secret", "sh.helm.release.v1.app.v1");
     }),

@@ -48,7 +48,7 @@ fn resume(state: &SimulationState, seed: u64) -> Simulation {
     Simulation::resume(state.clone(), Arc::new(BUNDLE.clone()), seed)
 }
 
-/// Without the journal, which no run reads.
+/// Without the journal, by which no run decides: it makes good a damaged ledger, and here none is damaged but by a write cut in the middle.
 fn decisive(state: &SimulationState) -> openg2p_sim::Things {
     let mut things = state.as_ref().clone();
     things.state.retain(|name, _| !name.starts_with("journal/"));

@@ -15,6 +15,7 @@ mod doctor;
 mod drift;
 mod host_ports;
 mod kills;
+mod ledger_copy;
 mod operator;
 mod pack;
 mod random_sites;
@@ -26,6 +27,7 @@ mod small;
 mod status;
 #[path = "../stories.rs"]
 mod stories;
+mod teardown;
 mod tiny;
 mod unfinished;
 mod whole;

@@ -121,10 +121,13 @@ pub(crate) async fn perform(simulation: &Simulation, plan: &Plan, run: &str) -> 
         host: None,
         bundle_is_to_come: false,
     };
+    let memory = match Memory::open(simulation.state(), info).await {
+        Ok((memory, _)) => memory,
+        Err(error) => return Ended::Refused(error.to_string()),
+    };
     let finished = openg2p_run::perform(
         &simulation.world(),
-        simulation.state(),
-        info,
+        &memory,
         plan,
         &engine,
         &|_| {},

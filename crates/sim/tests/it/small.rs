@@ -302,12 +302,24 @@ fn environment(
         &needed,
     );
     let manifest = json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata("migrate"), "spec": {"template": {"spec": pod}}});
+    let job = |called: &str| json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata(called), "spec": {"template": {"spec": pod}}});
+    let database = make.add(
+        "postgresql-database",
+        &format!("{name}/{name}_app"),
+        name,
+        json!({
+            "manifest": job("database"), "remove": job("database-remove"), "deadline": 600,
+            "database": format!("{name}_app"), "role": format!("{name}_app"),
+            "server": {"apiVersion": "apps/v1", "kind": "StatefulSet", "namespace": name, "name": "store"},
+        }),
+        &[&store],
+    );
     let migrate = make.add(
         "kubernetes-object",
         &object("Job", "migrate"),
         name,
         json!({"manifest": manifest, "deadline": 600}),
-        &[&store],
+        &[&store, &database],
     );
     let manifest = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata("app"), "spec": {"replicas": 1, "template": {"spec": pod}}});
     let app = make.add(

@@ -56,6 +56,7 @@ fn known(catalog: &Catalog) -> KnownComponents {
                     KnownComponent {
                         needs: component.needs.clone(),
                         hosts,
+                        ..KnownComponent::default()
                     },
                 )
             })
@@ -64,6 +65,7 @@ fn known(catalog: &Catalog) -> KnownComponents {
     KnownComponents {
         commons: of_kind(ComponentKind::Commons),
         modules: of_kind(ComponentKind::Module),
+        ..KnownComponents::default()
     }
 }
 

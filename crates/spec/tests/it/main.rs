@@ -7,6 +7,7 @@
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod bad;
+mod claims;
 mod documents;
 mod good;
 mod hostile;
@@ -24,11 +25,16 @@ use openg2p_spec::{Diagnostics, KnownComponent, KnownComponents, Loaded, Profile
 fn known() -> KnownComponents {
     let component = |name: &str, needs: &[&str], hosts: &[&str]| {
         let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let module = !hosts.is_empty();
+        let secret = format!("{name}-database");
         (
             name.to_owned(),
             KnownComponent {
                 needs: owned(needs),
                 hosts: owned(hosts),
+                own_release: module.then(|| name.to_owned()),
+                secrets: module.then_some(secret).into_iter().collect(),
+                database: module,
             },
         )
     };
@@ -44,6 +50,7 @@ fn known() -> KnownComponents {
             component("g2p-bridge", &["postgresql", "redis", "spar"], &["g2p-bridge"]),
         ]
         .into(),
+        namespaces: [("istio-system".to_owned(), "istio".to_owned())].into(),
     }
 }
 

@@ -127,8 +127,17 @@ fn check(text: &str) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+/// How many files each test below damages: three thousand, and fifty thousand in a soak (`OPENG2P_SOAK=1`).
+fn cases() -> u32 {
+    if std::env::var_os("OPENG2P_SOAK").is_some() {
+        50_000
+    } else {
+        3_000
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(3000) })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(cases()) })]
 
     #[test]
     fn damaged_files_get_an_answer(changes in proptest::collection::vec(change(), 1..6)) {

@@ -132,6 +132,9 @@ pub(crate) async fn make(
         needs: std::collections::BTreeSet::new(),
         created_by: String::new(),
         changed_by: String::new(),
+        fingerprint: String::new(),
+        created_at: 0,
+        changed_at: 0,
     }
 }
 

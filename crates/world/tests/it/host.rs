@@ -319,6 +319,10 @@ impl Host for TestHost {
         panic!("these tests have no containerd for {reference}")
     }
 
+    async fn run_into(&self, command: Command, path: &str) -> Result<(Output, u64), PortError> {
+        self.counter.effect(self.inner.run_into(command, path)).await
+    }
+
     async fn run(&self, command: Command) -> Result<Output, PortError> {
         let words: Vec<&str> = command.arguments.iter().map(String::as_str).collect();
         match command.program.as_str() {

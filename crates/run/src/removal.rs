@@ -1,0 +1,114 @@
+//! What a removal takes, and in which order: from the ledger and the world, never from names.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use openg2p_kinds::kind;
+use openg2p_plan::{Entry, Ledger, Owner, ResourceId};
+use openg2p_ports::ObjectRef;
+use serde::{Deserialize, Serialize};
+
+/// What is to be removed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Selection {
+    /// All that the ledger holds.
+    Site,
+    /// An environment, by its id.
+    Environment(String),
+    /// Modules of an environment, by its id and their names.
+    Modules(String, BTreeSet<String>),
+}
+
+impl Selection {
+    /// Whether an entry is part of it.
+    pub fn holds(&self, entry: &Entry) -> bool {
+        match self {
+            Self::Site => true,
+            Self::Environment(id) => entry.owner == Owner::Environment(id.clone()),
+            Self::Modules(id, names) => {
+                entry.owner == Owner::Environment(id.clone()) && names.contains(&entry.part)
+            }
+        }
+    }
+
+    /// In words: `the site`, `environment dev`, `spar of environment dev`.
+    pub fn words(&self) -> String {
+        match self {
+            Self::Site => "the site".into(),
+            Self::Environment(id) => format!("environment {id}"),
+            Self::Modules(id, names) => {
+                let names: Vec<&str> = names.iter().map(String::as_str).collect();
+                format!("{} of environment {id}", names.join(", "))
+            }
+        }
+    }
+
+    /// Whose things they are, for the plan.
+    pub fn owners(&self) -> Vec<Owner> {
+        match self {
+            Self::Site => vec![Owner::Site],
+            Self::Environment(id) | Self::Modules(id, _) => vec![Owner::Environment(id.clone())],
+        }
+    }
+}
+
+/// Modules that stay and cannot work without one that goes: pairs of the one that needs and the one that is needed. `needs` says what each
+/// component of the catalogue needs.
+pub fn still_needed(
+    ledger: &Ledger,
+    selection: &Selection,
+    needs: &BTreeMap<String, BTreeSet<String>>,
+) -> Vec<(String, String)> {
+    let Selection::Modules(id, names) = selection else {
+        return Vec::new();
+    };
+    let owner = Owner::Environment(id.clone());
+    let staying: BTreeSet<&str> = ledger
+        .of_owner(&owner)
+        .map(|entry| entry.part.as_str())
+        .filter(|part| !names.contains(*part))
+        .collect();
+    staying
+        .into_iter()
+        .flat_map(|part| {
+            let needed = needs.get(part).into_iter().flatten();
+            needed
+                .filter(|need| names.contains(*need))
+                .map(move |need| (part.to_owned(), need.clone()))
+        })
+        .collect()
+}
+
+/// The entries of a selection, with needs that give the order of removal. What lives inside another thing that goes too (a database
+/// in its server) goes behind it, for it is gone with it then.
+pub fn selected(ledger: &Ledger, selection: &Selection) -> Vec<Entry> {
+    let mut entries: BTreeMap<ResourceId, Entry> = ledger
+        .entries
+        .values()
+        .filter(|entry| selection.holds(entry))
+        .map(|entry| (entry.resource.clone(), entry.clone()))
+        .collect();
+    let objects: BTreeMap<ObjectRef, ResourceId> = entries
+        .values()
+        .filter_map(|entry| {
+            let object = ObjectRef::of(entry.desired.get("manifest")?)?;
+            Some((object, entry.resource.clone()))
+        })
+        .collect();
+    let inside: Vec<(ResourceId, ResourceId)> = entries
+        .values()
+        .filter_map(|entry| {
+            let holder = kind(entry.resource.kind())?.inside(&entry.desired)?;
+            Some((entry.resource.clone(), objects.get(&holder)?.clone()))
+        })
+        .collect();
+    for (inner, holder) in inside {
+        if let Some(entry) = entries.get_mut(&inner) {
+            entry.needs.remove(&holder);
+        }
+        if let Some(entry) = entries.get_mut(&holder) {
+            entry.needs.insert(inner);
+        }
+    }
+    entries.into_values().collect()
+}

@@ -1,0 +1,102 @@
+//! The Kubernetes API: objects that bear the owner's label, claims of volumes, and what is somebody's own.
+
+use async_trait::async_trait;
+use openg2p_kinds::{KINDS_OF_PEOPLE, OWNER_LABEL, foreign};
+use openg2p_ports::{ObjectRef, PortError, World};
+
+use super::{Checked, Found, Removed, Store, environment};
+use crate::Selection;
+
+pub(crate) struct Kubernetes;
+
+/// Kinds without a namespace that charts bring.
+const CLUSTER_WIDE: &[(&str, &str)] = &[
+    ("v1", "Namespace"),
+    ("v1", "PersistentVolume"),
+    ("rbac.authorization.k8s.io/v1", "ClusterRole"),
+    ("rbac.authorization.k8s.io/v1", "ClusterRoleBinding"),
+];
+
+#[async_trait]
+impl Store for Kubernetes {
+    fn name(&self) -> &'static str {
+        "Kubernetes"
+    }
+
+    fn kinds(&self) -> &'static [&'static str] {
+        &[
+            "helm-record",
+            "kubernetes-hook",
+            "kubernetes-object",
+            "kubernetes-secret",
+            "partner-certificate",
+        ]
+    }
+
+    async fn search(
+        &self,
+        world: &World,
+        removed: &Removed<'_>,
+        checked: &mut Checked,
+    ) -> Result<(), PortError> {
+        // with the site the cluster itself is gone
+        let Some(id) = environment(removed) else {
+            return Ok(());
+        };
+        if world.cluster.reachable().await?.is_none() {
+            return Ok(());
+        }
+        let label = format!("{OWNER_LABEL}=environment.{id}");
+        // the label tells the environment alone, so it says nothing of a module's things
+        let whole = matches!(removed.selection, Selection::Environment(_));
+        let places = KINDS_OF_PEOPLE
+            .iter()
+            .map(|kind| (kind, Some(id)))
+            .chain(CLUSTER_WIDE.iter().map(|kind| (kind, None)))
+            .filter(|_| whole);
+        for ((api_version, kind), namespace) in places {
+            for object in world
+                .cluster
+                .list(api_version, kind, namespace, Some(&label))
+                .await?
+            {
+                let owners = object.0["metadata"]["ownerReferences"].as_array();
+                let recorded = removed.entries.iter().any(|entry| {
+                    let manifest = &entry.desired["manifest"];
+                    manifest["kind"] == *kind
+                        && manifest["metadata"]["name"].as_str() == object.metadata("name")
+                });
+                if recorded || owners.is_some_and(|owners| !owners.is_empty()) {
+                    continue;
+                }
+                let place = ObjectRef {
+                    api_version: (*api_version).into(),
+                    kind: (*kind).into(),
+                    namespace: object.metadata("namespace").map(Into::into),
+                    name: object.metadata("name").unwrap_or_default().into(),
+                };
+                checked.left.push(Found {
+                    what: place.to_string(),
+                    why: "it bears the owner's label, and no entry of the ledger records it".into(),
+                });
+            }
+        }
+        for what in foreign(world, id).await? {
+            checked.kept.push(Found {
+                what: format!("{what} in namespace {id}"),
+                why: "it is somebody's own: no entry of the ledger records it".into(),
+            });
+        }
+        if matches!(removed.selection, Selection::Environment(_)) {
+            for volume in world.cluster.list("v1", "PersistentVolume", None, None).await? {
+                if volume.0["spec"]["claimRef"]["namespace"] == id {
+                    checked.left.push(Found {
+                        what: format!("PersistentVolume {}", volume.metadata("name").unwrap_or_default()),
+                        why: "it was claimed from this environment and was not released".into(),
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+}

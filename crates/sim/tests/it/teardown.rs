@@ -1,0 +1,380 @@
+//! Removal of modules, environments and sites, with the report of what is left.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use openg2p_plan::{Entry, Fingerprint, Inputs, Plan, removal};
+use openg2p_ports::ObjectRef;
+use openg2p_run::teardown::{Removed, Report, report};
+use openg2p_run::{Selection, entries_observed, selected, still_needed};
+use openg2p_sim::{Fault, Simulation, Trouble, differences};
+use serde_json::{Value, json};
+
+use crate::operator::{Ended, apply, ledger, perform, plain, read_ledger};
+use crate::whole::{BUNDLE, Keys, bare, file, wish};
+
+fn modules(names: &[&str]) -> Selection {
+    Selection::Modules(
+        "dev".into(),
+        names.iter().map(|name| (*name).to_owned()).collect(),
+    )
+}
+
+async fn plan_of(simulation: &Simulation, selection: &Selection) -> Plan {
+    let ledger = read_ledger(simulation).await;
+    let entries = selected(&ledger, selection);
+    let observed = entries_observed(&simulation.world(), entries).await;
+    let inputs = Inputs {
+        site: Fingerprint::of(&Value::Null),
+        bundle: String::new(),
+        ledger_generation: ledger.generation,
+        engine: "sim".into(),
+    };
+    removal(&ledger, inputs, observed, &selection.owners(), Vec::new()).unwrap()
+}
+
+fn remove(simulation: &Simulation, selection: &Selection, run: &str) -> Ended {
+    let work = async {
+        let plan = plan_of(simulation, selection).await;
+        perform(simulation, &plan, run).await
+    };
+    simulation.drive(work).unwrap_or(Ended::Killed)
+}
+
+/// Removes and gives the report.
+fn removed(simulation: &Simulation, selection: &Selection) -> Report {
+    let of = |wanted: bool| -> Vec<Entry> {
+        let entries = ledger(simulation).entries.into_values();
+        entries.filter(|entry| selection.holds(entry) == wanted).collect()
+    };
+    let entries = of(true);
+    remove(simulation, selection, "remove").well();
+    let others = of(false);
+    let removed = Removed {
+        selection,
+        entries: &entries,
+        others: &others,
+    };
+    let world = simulation.world();
+    simulation.drive(report(&world, "remove", &removed)).unwrap()
+}
+
+fn gone(report: &Report) -> BTreeMap<&str, usize> {
+    report
+        .stores
+        .iter()
+        .map(|store| (store.store.as_str(), store.gone.len()))
+        .collect()
+}
+
+fn told(report: &Report) -> Vec<String> {
+    let found = report
+        .stores
+        .iter()
+        .flat_map(|store| store.kept.iter().chain(&store.left));
+    found
+        .map(|found| format!("{}: {}", found.what, found.why))
+        .collect()
+}
+
+fn with(names: &[&str]) -> crate::operator::Wish {
+    wish(&file(&[("dev", names), ("prod", &["spar"])]), Keys::Quick)
+}
+
+#[test]
+fn a_module_goes_with_its_database_and_its_neighbours_stay_as_they_are() {
+    let simulation = bare(5);
+    apply(
+        &simulation,
+        &with(&["spar", "g2p-bridge", "example-bank"]),
+        "install",
+    )
+    .well();
+    let before = simulation.count();
+    let report = removed(&simulation, &modules(&["example-bank"]));
+    assert!(report.is_clean(), "{report:#?}");
+    assert_eq!(report.removed, "example-bank of environment dev");
+    let gone = gone(&report);
+    assert_eq!(gone["PostgreSQL"], 1);
+    assert!(gone["Kubernetes"] > 5, "{gone:?}");
+    // the Job that drops ran, behind the last workload of the module and before the policies that let it reach the server
+    let calls = simulation.calls()[before..].to_vec();
+    let place = |name: &str, place: &str| {
+        let found = calls
+            .iter()
+            .position(|call| call.name == name && call.place.starts_with(place));
+        found.unwrap_or_else(|| panic!("no {name} {place}"))
+    };
+    let dropped = place("cluster.wait", "Job dev/example-bank-postgres-init-remove-");
+    assert!(place("cluster.delete", "Deployment dev/example-bank") < dropped);
+    assert!(
+        dropped
+            < place(
+                "cluster.delete",
+                "NetworkPolicy dev/example-bank-postgres-init-to-postgresql"
+            )
+    );
+
+    let only = bare(5);
+    apply(&only, &with(&["spar", "g2p-bridge"]), "install").well();
+    let left = differences(&only.things().view(), &simulation.things().view());
+    // the site keeps the image: it is not the environment's
+    let left: Vec<&String> = left
+        .iter()
+        .filter(|line| !line.contains("example-bank:"))
+        .collect();
+    assert!(left.is_empty(), "{left:#?}");
+    let strip = |ledger: Value| {
+        let mut ledger = ledger;
+        ledger
+            .as_object_mut()
+            .unwrap()
+            .retain(|id, _| !id.ends_with("container-image/box1:example-bank"));
+        ledger
+    };
+    assert_eq!(strip(plain(&ledger(&only))), strip(plain(&ledger(&simulation))));
+}
+
+#[test]
+fn a_module_that_another_needs_is_named_with_it() {
+    let simulation = bare(5);
+    apply(&simulation, &with(&["g2p-bridge"]), "install").well();
+    let catalog = openg2p_catalog::Catalog::embedded().unwrap();
+    let needs: BTreeMap<String, BTreeSet<String>> = ["spar", "g2p-bridge", "example-bank"]
+        .map(|name| (name.to_owned(), catalog.get(name).unwrap().needs.clone()))
+        .into();
+    let known = ledger(&simulation);
+    assert_eq!(
+        still_needed(&known, &modules(&["spar"]), &needs),
+        [("g2p-bridge".to_owned(), "spar".to_owned())]
+    );
+    assert_eq!(
+        still_needed(&known, &modules(&["spar", "g2p-bridge"]), &needs),
+        []
+    );
+    assert_eq!(still_needed(&known, &modules(&["g2p-bridge"]), &needs), []);
+    assert_eq!(
+        still_needed(&known, &Selection::Environment("dev".into()), &needs),
+        []
+    );
+}
+
+#[test]
+fn an_environment_goes_with_its_server_and_no_database_is_dropped_one_by_one() {
+    let simulation = bare(6);
+    apply(&simulation, &with(&["g2p-bridge"]), "install").well();
+    let before = simulation.count();
+    let report = removed(&simulation, &Selection::Environment("dev".into()));
+    assert!(report.is_clean(), "{report:#?}");
+    assert_eq!(gone(&report)["PostgreSQL"], 2);
+    let dropped = simulation.calls()[before..]
+        .iter()
+        .any(|call| call.name == "cluster.apply" && call.place.contains("-remove-"));
+    assert!(!dropped);
+    let other = ledger(&simulation);
+    assert!(
+        other
+            .entries
+            .keys()
+            .any(|id| id.as_str() == "postgresql-database/prod/prod_spar")
+    );
+}
+
+#[test]
+fn a_site_goes_whole_and_every_store_says_so() {
+    let simulation = bare(7);
+    apply(&simulation, &with(&["spar"]), "install").well();
+    let report = removed(&simulation, &Selection::Site);
+    assert!(report.is_clean(), "{report:#?}");
+    let gone = gone(&report);
+    for (store, least) in [
+        ("host", 20),
+        ("Nginx", 3),
+        ("certificates", 3),
+        ("images", 5),
+        ("Kubernetes", 50),
+    ] {
+        assert!(gone[store] >= least, "{store}: {gone:?}");
+    }
+    assert!(ledger(&simulation).entries.is_empty());
+}
+
+#[test]
+fn what_is_not_ours_stays_with_its_namespace_and_what_bears_our_mark_unrecorded_is_told() {
+    let simulation = bare(8);
+    apply(&simulation, &with(&["spar"]), "install").well();
+    let object = |name: &str, labels: Value| {
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "data": {"a": "1"},
+            "metadata": {"name": name, "namespace": "dev", "labels": labels}})
+    };
+    let theirs = object("notes", json!({}));
+    let like_ours = object("like-ours", json!({"openg2p.org/owner": "environment.dev"}));
+    simulation.change(|things| {
+        let mut uids = 900;
+        let cluster = things.cluster.as_mut().unwrap();
+        for manifest in [&theirs, &like_ours] {
+            cluster.apply(manifest, "kubectl", 0, &mut uids).unwrap();
+        }
+        things
+            .machine
+            .files
+            .put("/etc/openg2p/nginx/sites/mine.dev.example.conf", "mine");
+    });
+    let report = removed(&simulation, &Selection::Environment("dev".into()));
+    let told = told(&report);
+    for wanted in [
+        "ConfigMap notes in namespace dev: it is somebody's own",
+        "kubernetes-object/Namespace/dev: things that are not ours are in it",
+        "ConfigMap dev/like-ours: it bears the owner's label",
+        "/etc/openg2p/nginx/sites/mine.dev.example.conf: it looks like the owner's",
+    ] {
+        assert!(
+            told.iter().any(|line| line.starts_with(wanted)),
+            "{wanted}: {told:#?}"
+        );
+    }
+    assert!(
+        !report.is_clean(),
+        "what bears our mark and no record needs a person"
+    );
+    let things = simulation.things();
+    for manifest in [&theirs, &like_ours] {
+        let place = ObjectRef::of(manifest).unwrap();
+        assert_eq!(
+            things.cluster.as_ref().unwrap().get(&place).unwrap()["data"]["a"],
+            "1"
+        );
+    }
+    assert!(
+        things
+            .machine
+            .files
+            .has("/etc/openg2p/nginx/sites/mine.dev.example.conf")
+    );
+}
+
+/// The records of the version before this one, which knew the Job of a database as any other object and had no log.
+fn make_older(simulation: &Simulation) {
+    let known = ledger(simulation);
+    let mut value = serde_json::to_value(&known).unwrap();
+    let fields = value.as_object_mut().unwrap();
+    let entries = fields.remove("owned").unwrap();
+    let mut text = entries.to_string();
+    for entry in known.entries.values() {
+        if entry.resource.kind() == "postgresql-database" {
+            let job = ObjectRef::of(&entry.desired["manifest"]).unwrap();
+            let namespace = job.namespace.unwrap();
+            let former = format!("kubernetes-object/batch/v1/Job/{namespace}/{}", job.name);
+            text = text.replace(entry.resource.as_str(), &former);
+        }
+    }
+    let mut entries: Value = serde_json::from_str(&text).unwrap();
+    for entry in entries.as_object_mut().unwrap().values_mut() {
+        let entry = entry.as_object_mut().unwrap();
+        for name in ["fingerprint", "createdAt", "changedAt"] {
+            entry.remove(name).unwrap();
+        }
+        if let Some(desired) = entry["desired"]
+            .as_object_mut()
+            .filter(|desired| desired.contains_key("remove"))
+        {
+            for name in ["database", "role", "server", "remove"] {
+                desired.remove(name).unwrap();
+            }
+        }
+    }
+    fields.insert("entries".into(), entries);
+    let bytes = openg2p_plan::seal(&serde_json::to_string_pretty(&value).unwrap());
+    simulation.change(|things| {
+        things.state.retain(|name, _| !name.starts_with("ledger/"));
+        things
+            .state
+            .insert(format!("ledger/{:012}", known.generation), bytes.into());
+    });
+}
+
+#[test]
+fn a_site_of_the_version_before_is_taken_over_by_one_apply_and_not_taken_apart_blindly() {
+    let simulation = bare(12);
+    let wish = with(&["spar", "example-bank"]);
+    apply(&simulation, &wish, "install").well();
+    let goal = (simulation.things().view(), plain(&ledger(&simulation)));
+    make_older(&simulation);
+    // that version did not record how a database is dropped, so nothing of it goes before that is known
+    let early = remove(&simulation, &modules(&["example-bank"]), "early");
+    let Ended::Failed(_, failures) = &early else {
+        panic!("{early:?}")
+    };
+    assert!(
+        failures
+            .iter()
+            .any(|failure| failure.contains("database::unknown-removal")),
+        "{failures:?}"
+    );
+    apply(&simulation, &wish, "again").well();
+    assert_eq!(apply(&simulation, &wish, "and-again"), Ended::Nothing);
+    let left = differences(&goal.0, &simulation.things().view());
+    assert!(left.is_empty(), "{left:#?}");
+    assert_eq!(plain(&ledger(&simulation)), goal.1);
+
+    make_older(&simulation);
+    let plan = simulation
+        .drive(crate::operator::plan(&simulation, &wish))
+        .unwrap()
+        .unwrap();
+    let steps: Vec<String> = plan
+        .steps
+        .iter()
+        .map(|step| format!("{} {}", step.action.verb(), step.resource))
+        .collect();
+    assert_eq!(
+        steps,
+        [
+            "update postgresql-database/dev/dev_example-bank",
+            "update postgresql-database/dev/dev_g2p-bridge",
+            "update postgresql-database/dev/dev_spar",
+            "update postgresql-database/prod/prod_spar",
+        ]
+    );
+    let before = simulation.things().view();
+    let ended = simulation.drive(perform(&simulation, &plan, "takes-over"));
+    assert_eq!(ended, Some(Ended::Done(4)));
+    let report = removed(&simulation, &modules(&["example-bank"]));
+    assert!(report.is_clean(), "{report:#?}");
+    assert_ne!(before, simulation.things().view());
+}
+
+#[test]
+fn removal_of_a_module_killed_anywhere_ends_in_the_same_world() {
+    let start = bare(9);
+    apply(&start, &with(&["spar"]), "install").well();
+    let start = start.things();
+    let resume = || Simulation::resume(start.clone(), Arc::new(BUNDLE.clone()), 4);
+    let selection = modules(&["spar"]);
+    let whole = resume();
+    remove(&whole, &selection, "remove").well();
+    let goal = (whole.things().view(), plain(&ledger(&whole)));
+    let calls = whole.count();
+    let soak = std::env::var("OPENG2P_SOAK").is_ok();
+    let mut kills = 0;
+    for number in (0..calls).step_by(if soak { 1 } else { 5 }) {
+        for trouble in [Trouble::KillBefore, Trouble::KillAfter] {
+            let simulation = resume();
+            simulation.fault(Fault::at(number, trouble));
+            if remove(&simulation, &selection, "remove") != Ended::Killed {
+                continue;
+            }
+            kills += 1;
+            let again = remove(&simulation, &selection, "again");
+            assert!(
+                matches!(again, Ended::Done(_) | Ended::Nothing),
+                "{number}: {again:?}"
+            );
+            let found = differences(&goal.0, &simulation.things().view());
+            assert!(found.is_empty(), "{trouble:?} at {number}: {found:#?}");
+            assert_eq!(plain(&ledger(&simulation)), goal.1, "{trouble:?} at {number}");
+        }
+    }
+    eprintln!("removal of a module: {calls} calls, {kills} kills");
+    assert!(kills > 50, "{kills}");
+}
