@@ -5,7 +5,7 @@
 //! too when shorter limits do not apply); renewed when a third of it is left.
 
 use async_trait::async_trait;
-use openg2p_plan::{Action, Entry, FieldChange, Observed, Resource, Verdict};
+use openg2p_plan::{Action, Entry, FieldChange, Observed, ResourceId, Verdict};
 use openg2p_ports::{Command, FileContent, PortError, World};
 use rcgen::{
     CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, Issuer, KeyPair, KeyUsagePurpose,
@@ -128,10 +128,10 @@ impl Kind for Certificate {
         }
     }
 
-    fn claims(&self, resource: &Resource) -> Vec<String> {
-        let path = text(&resource.desired, "path");
+    fn claims(&self, id: &ResourceId, desired: &Value) -> Vec<String> {
+        let path = text(desired, "path");
         [".crt", ".key"]
-            .map(|ending| crate::file_claim(resource, &format!("{path}{ending}")))
+            .map(|ending| crate::file_claim(id, &format!("{path}{ending}")))
             .into()
     }
 

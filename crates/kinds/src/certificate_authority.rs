@@ -4,7 +4,7 @@
 //! certificate stands: every device that trusts it would have to be told again.
 
 use async_trait::async_trait;
-use openg2p_plan::{Action, Entry, Observed, Resource, Risk, Verdict};
+use openg2p_plan::{Action, Entry, Observed, ResourceId, Risk, Verdict};
 use openg2p_ports::{FileContent, PortError, World};
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, GeneralSubtree, IsCa, KeyPair,
@@ -95,10 +95,10 @@ impl Kind for CertificateAuthority {
         Risk::Downtime
     }
 
-    fn claims(&self, resource: &Resource) -> Vec<String> {
-        let directory = text(&resource.desired, "directory");
+    fn claims(&self, id: &ResourceId, desired: &Value) -> Vec<String> {
+        let directory = text(desired, "directory");
         [certificate_path(directory), key_path(directory)]
-            .map(|path| crate::file_claim(resource, &path))
+            .map(|path| crate::file_claim(id, &path))
             .into()
     }
 

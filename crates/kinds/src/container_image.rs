@@ -3,7 +3,7 @@
 //! Desired: `reference` and `digest` (`sha256:…` of the manifest).
 
 use async_trait::async_trait;
-use openg2p_plan::{Action, Entry, FieldChange, Observed, Resource, Verdict};
+use openg2p_plan::{Action, Entry, FieldChange, Observed, ResourceId, Verdict};
 use openg2p_ports::{PortError, World};
 use serde_json::{Value, json};
 
@@ -51,9 +51,9 @@ impl Kind for ContainerImage {
         0.5 + size / 60_000_000.0
     }
 
-    fn claims(&self, resource: &Resource) -> Vec<String> {
-        let reference = text(&resource.desired, "reference");
-        vec![format!("{} image {reference}", crate::node(&resource.id))]
+    fn claims(&self, id: &ResourceId, desired: &Value) -> Vec<String> {
+        let reference = text(desired, "reference");
+        vec![format!("{} image {reference}", crate::node(id))]
     }
 
     async fn change(

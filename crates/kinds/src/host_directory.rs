@@ -4,7 +4,7 @@
 //! takes it whole; anything else is removed only when empty.
 
 use async_trait::async_trait;
-use openg2p_plan::{Action, Entry, Observed, Resource, Risk, Verdict};
+use openg2p_plan::{Action, Entry, Observed, ResourceId, Risk, Verdict};
 use openg2p_ports::{FileState, PortError, World};
 use serde_json::{Value, json};
 
@@ -51,8 +51,8 @@ impl Kind for HostDirectory {
         }
     }
 
-    fn claims(&self, resource: &Resource) -> Vec<String> {
-        vec![crate::file_claim(resource, text(&resource.desired, "path"))]
+    fn claims(&self, id: &ResourceId, desired: &Value) -> Vec<String> {
+        vec![crate::file_claim(id, text(desired, "path"))]
     }
 
     async fn changed_by(&self, world: &World, subject: Subject<'_>) -> Option<String> {

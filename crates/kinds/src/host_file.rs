@@ -4,7 +4,7 @@
 //! (the target of a symbolic link). `reload`: a unit that reads the file while it runs and is told of new content.
 
 use async_trait::async_trait;
-use openg2p_plan::{Action, Entry, FieldChange, Fingerprint, Observed, Resource, Verdict};
+use openg2p_plan::{Action, Entry, FieldChange, Fingerprint, Observed, ResourceId, Verdict};
 use openg2p_ports::{Command, FileContent, FileState, PortError, World};
 use serde_json::{Value, json};
 
@@ -78,8 +78,8 @@ impl Kind for HostFile {
         }
     }
 
-    fn claims(&self, resource: &Resource) -> Vec<String> {
-        vec![crate::file_claim(resource, text(&resource.desired, "path"))]
+    fn claims(&self, id: &ResourceId, desired: &Value) -> Vec<String> {
+        vec![crate::file_claim(id, text(desired, "path"))]
     }
 
     async fn changed_by(&self, world: &World, subject: Subject<'_>) -> Option<String> {

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use openg2p_plan::{Action, Entry, FieldChange, Observed, Resource, Risk, Verdict};
+use openg2p_plan::{Action, Entry, FieldChange, Observed, ResourceId, Risk, Verdict};
 use openg2p_ports::{PortError, World};
 use serde_json::{Value, json};
 
@@ -92,10 +92,10 @@ impl Kind for HostPackages {
         Ok(json!({ "installed": ours }))
     }
 
-    fn claims(&self, resource: &Resource) -> Vec<String> {
-        wanted(&resource.desired)
+    fn claims(&self, id: &ResourceId, desired: &Value) -> Vec<String> {
+        wanted(desired)
             .into_iter()
-            .map(|(name, _)| format!("{} package {name}", crate::node(&resource.id)))
+            .map(|(name, _)| format!("{} package {name}", crate::node(id)))
             .collect()
     }
 

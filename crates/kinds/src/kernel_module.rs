@@ -4,7 +4,7 @@
 //! /proc/filesystems. Modules are not unloaded again: others may have come to use them.
 
 use async_trait::async_trait;
-use openg2p_plan::{Action, Entry, Observed, Resource, Verdict};
+use openg2p_plan::{Action, Entry, Observed, ResourceId, Verdict};
 use openg2p_ports::{Command, FileState, PortError, World};
 use serde_json::{Value, json};
 
@@ -48,9 +48,9 @@ impl Kind for KernelModule {
         }
     }
 
-    fn claims(&self, resource: &Resource) -> Vec<String> {
-        let module = text(&resource.desired, "module");
-        vec![format!("{} module {module}", crate::node(&resource.id))]
+    fn claims(&self, id: &ResourceId, desired: &Value) -> Vec<String> {
+        let module = text(desired, "module");
+        vec![format!("{} module {module}", crate::node(id))]
     }
 
     async fn change(

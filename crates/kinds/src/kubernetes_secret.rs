@@ -9,7 +9,9 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use openg2p_plan::{Action, Entry, EntryState, FieldChange, Fingerprint, Observed, Resource, Risk, Verdict};
+use openg2p_plan::{
+    Action, Entry, EntryState, FieldChange, Fingerprint, Observed, ResourceId, Risk, Verdict,
+};
 use openg2p_ports::{ObjectRef, Ownership, PortError, Random, World};
 use rsa::pkcs8::{EncodePrivateKey, LineEnding};
 use serde_json::{Map, Value, json};
@@ -244,11 +246,8 @@ impl Kind for KubernetesSecret {
         }
     }
 
-    fn claims(&self, resource: &Resource) -> Vec<String> {
-        let (namespace, name) = (
-            text(&resource.desired, "namespace"),
-            text(&resource.desired, "name"),
-        );
+    fn claims(&self, _id: &ResourceId, desired: &Value) -> Vec<String> {
+        let (namespace, name) = (text(desired, "namespace"), text(desired, "name"));
         vec![crate::object_claim("", "Secret", namespace, name)]
     }
 

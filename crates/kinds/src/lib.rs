@@ -23,7 +23,7 @@ mod sysctl;
 mod systemd_unit;
 
 use async_trait::async_trait;
-use openg2p_plan::{Action, Entry, EntryState, Observed, Resource, ResourceId, Risk, Verdict, Weight};
+use openg2p_plan::{Action, Entry, EntryState, Observed, ResourceId, Risk, Verdict, Weight};
 use openg2p_ports::{ObjectRef, PortError, World};
 use serde_json::Value;
 
@@ -106,7 +106,7 @@ pub trait Kind: Send + Sync {
 
     /// What the resource writes to, so that two resources that would write to one thing are found: `box1 file /etc/x`,
     /// `object apps/Deployment dev/spar`. Pure.
-    fn claims(&self, _resource: &Resource) -> Vec<String> {
+    fn claims(&self, _id: &ResourceId, _desired: &Value) -> Vec<String> {
         Vec::new()
     }
 
@@ -189,10 +189,22 @@ pub fn node(id: &ResourceId) -> &str {
 }
 
 /// The claim on a file of a host.
-pub(crate) fn file_claim(resource: &Resource, path: &str) -> String {
-    format!("{} file {path}", node(&resource.id))
-        .trim_start()
-        .to_owned()
+pub(crate) fn file_claim(id: &ResourceId, path: &str) -> String {
+    format!("{} file {path}", node(id)).trim_start().to_owned()
+}
+
+/// The files among what a recorded thing claims, by their paths.
+pub fn files(entry: &Entry) -> Vec<String> {
+    let claims = kind(entry.resource.kind()).map(|kind| kind.claims(&entry.resource, &entry.desired));
+    let node = node(&entry.resource);
+    claims
+        .into_iter()
+        .flatten()
+        .filter_map(|claim| {
+            let claim = claim.strip_prefix(node).unwrap_or(&claim);
+            claim.trim_start().strip_prefix("file ").map(ToOwned::to_owned)
+        })
+        .collect()
 }
 
 /// The claim on a Kubernetes object.

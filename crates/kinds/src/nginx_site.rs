@@ -5,7 +5,7 @@
 //! connection is dropped and no neighbour is harmed.
 
 use async_trait::async_trait;
-use openg2p_plan::{Action, Entry, EntryState, FieldChange, Fingerprint, Observed, Resource, Verdict};
+use openg2p_plan::{Action, Entry, EntryState, FieldChange, Fingerprint, Observed, ResourceId, Verdict};
 use openg2p_ports::{Command, FileContent, PortError, World};
 use serde_json::{Value, json};
 
@@ -77,8 +77,8 @@ impl Kind for NginxSite {
         }
     }
 
-    fn claims(&self, resource: &Resource) -> Vec<String> {
-        vec![crate::file_claim(resource, text(&resource.desired, "path"))]
+    fn claims(&self, id: &ResourceId, desired: &Value) -> Vec<String> {
+        vec![crate::file_claim(id, text(desired, "path"))]
     }
 
     async fn changed_by(&self, world: &World, subject: Subject<'_>) -> Option<String> {

@@ -6,7 +6,7 @@
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use openg2p_plan::{Action, Entry, FieldChange, Observed, Resource, Verdict};
+use openg2p_plan::{Action, Entry, FieldChange, Observed, ResourceId, Verdict};
 use openg2p_ports::{ObjectRef, Ownership, PortError, World};
 use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair, PublicKeyData};
 use serde_json::{Value, json};
@@ -121,8 +121,8 @@ impl Kind for PartnerCertificate {
         }
     }
 
-    fn claims(&self, resource: &Resource) -> Vec<String> {
-        let of = |key: &str| text(&resource.desired, key);
+    fn claims(&self, _id: &ResourceId, desired: &Value) -> Vec<String> {
+        let of = |key: &str| text(desired, key);
         vec![format!(
             "entry {} of object /ConfigMap {}/{}",
             of("entry"),

@@ -9,7 +9,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use openg2p_plan::{Action, Entry, FieldChange, Observed, Resource, ResourceId, Risk, Verdict};
+use openg2p_plan::{Action, Entry, FieldChange, Observed, ResourceId, Risk, Verdict};
 use openg2p_ports::{ObjectRef, Ownership, PortError, World};
 use serde_json::{Value, json};
 
@@ -107,13 +107,11 @@ impl Kind for PostgresqlDatabase {
         server(desired)
     }
 
-    fn claims(&self, resource: &Resource) -> Vec<String> {
-        let mut claims = KubernetesObject.claims(resource);
-        if let Some(server) = server(&resource.desired) {
+    fn claims(&self, id: &ResourceId, desired: &Value) -> Vec<String> {
+        let mut claims = KubernetesObject.claims(id, desired);
+        if let Some(server) = server(desired) {
             let place = format!("{}/{}", server.namespace.unwrap_or_default(), server.name);
-            claims.extend(
-                ["database", "role"].map(|what| format!("{what} {place}/{}", text(&resource.desired, what))),
-            );
+            claims.extend(["database", "role"].map(|what| format!("{what} {place}/{}", text(desired, what))));
         }
         claims
     }

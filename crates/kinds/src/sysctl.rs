@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use async_trait::async_trait;
-use openg2p_plan::{Action, Entry, FieldChange, Observed, Resource, Verdict, difference};
+use openg2p_plan::{Action, Entry, FieldChange, Observed, ResourceId, Verdict, difference};
 use openg2p_ports::{Command, FileContent, PortError, World};
 use serde_json::{Value, json};
 
@@ -101,10 +101,10 @@ impl Kind for Sysctl {
         Ok(json!({"before": current(world, subject.desired).await?}))
     }
 
-    fn claims(&self, resource: &Resource) -> Vec<String> {
-        let settings = resource.desired["settings"].as_object().into_iter().flatten();
-        let settings = settings.map(|(name, _)| format!("{} setting {name}", crate::node(&resource.id)));
-        std::iter::once(crate::file_claim(resource, text(&resource.desired, "path")))
+    fn claims(&self, id: &ResourceId, desired: &Value) -> Vec<String> {
+        let settings = desired["settings"].as_object().into_iter().flatten();
+        let settings = settings.map(|(name, _)| format!("{} setting {name}", crate::node(id)));
+        std::iter::once(crate::file_claim(id, text(desired, "path")))
             .chain(settings)
             .collect()
     }

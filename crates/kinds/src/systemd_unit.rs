@@ -4,7 +4,7 @@
 //! unit reads at its start, by resource id. The ledger keeps the inputs of the last start; a change of them restarts.
 
 use async_trait::async_trait;
-use openg2p_plan::{Action, Entry, EntryState, FieldChange, Observed, Resource, Risk, Verdict};
+use openg2p_plan::{Action, Entry, EntryState, FieldChange, Observed, ResourceId, Risk, Verdict};
 use openg2p_ports::{Command, PortError, UnitState, World};
 use serde_json::{Value, json};
 
@@ -125,9 +125,9 @@ impl Kind for SystemdUnit {
         1.0
     }
 
-    fn claims(&self, resource: &Resource) -> Vec<String> {
-        let unit = text(&resource.desired, "unit");
-        vec![format!("{} unit {unit}", crate::node(&resource.id))]
+    fn claims(&self, id: &ResourceId, desired: &Value) -> Vec<String> {
+        let unit = text(desired, "unit");
+        vec![format!("{} unit {unit}", crate::node(id))]
     }
 
     async fn change(

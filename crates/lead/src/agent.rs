@@ -209,9 +209,25 @@ async fn answer(request: Request) -> Result<Reply, PortError> {
                     "name it too, with another `--module`, or leave both",
                 ));
             }
+            let mut warnings = damaged;
+            match openg2p_run::lost_with_cluster(&world, &ledger, &selection).await {
+                Ok(lost) if lost.is_empty() => {}
+                Ok(lost) => {
+                    return Ok(refused(
+                        "destroy::foreign",
+                        "remove the cluster",
+                        lost.into_iter()
+                            .map(|what| (what, "it is not ours and would be lost with the cluster".into())),
+                        "move it elsewhere, or delete it with kubectl if nobody wants it, and destroy again",
+                    ));
+                }
+                // a cluster that does not answer can be removed all the same
+                Err(error) => warnings.push(format!(
+                    "whether others keep things in the cluster cannot be known: {error}"
+                )),
+            }
             let entries = openg2p_run::selected(&ledger, &selection);
             let observed = openg2p_run::entries_observed(&world, entries).await;
-            let mut warnings = damaged;
             warnings.extend(observed.iter().filter_map(|owned| match &owned.observed {
                 Observed::Unknown(why) => Some(format!("{} cannot be read: {why}", owned.entry.resource)),
                 _ => None,

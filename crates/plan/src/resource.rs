@@ -53,6 +53,16 @@ pub enum Owner {
     Environment(String),
 }
 
+impl Owner {
+    /// The environment's id, where it is one.
+    pub fn environment(&self) -> Option<&str> {
+        match self {
+            Self::Site => None,
+            Self::Environment(id) => Some(id),
+        }
+    }
+}
+
 impl fmt::Display for Owner {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -126,7 +126,7 @@ pub fn compared(resources: Vec<Resource>, seen: Vec<Observed>, ledger: &Ledger) 
             let action = verdict.action().unwrap_or(Action::Create);
             Assessed {
                 weight: kind.weight(action, &resource.desired),
-                claims: kind.claims(&resource),
+                claims: kind.claims(&resource.id, &resource.desired),
                 resource,
                 observed,
                 verdict,

@@ -43,6 +43,10 @@ pub async fn dump(
             continue;
         }
         if made.is_empty() {
+            // Debian brings /var/backups; what is below it is ours to make
+            if let Some((above, _)) = folder.rsplit_once('/') {
+                world.host.make_directory(above, 0o700).await?;
+            }
             world.host.make_directory(folder, 0o700).await?;
         }
         made.push(one(world, &server, database, kubeconfig, folder, tell).await?);

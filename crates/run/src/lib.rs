@@ -31,5 +31,5 @@ pub use experience::{experience, learn};
 pub use moved::{Engine, host_words, moved};
 pub use perform::{Refusal, perform};
 pub use record::{Clock, Intent, Memory, RecordError, RunInfo};
-pub use removal::{Selection, selected, still_needed};
+pub use removal::{Selection, lost_with_cluster, selected, still_needed};
 pub use status::{Cause, PartStatus, Standing, Workload, judge, workloads};

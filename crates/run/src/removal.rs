@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use openg2p_kinds::kind;
+use openg2p_kinds::{foreign, kind};
 use openg2p_plan::{Entry, Ledger, Owner, ResourceId};
-use openg2p_ports::ObjectRef;
+use openg2p_ports::{ObjectRef, PortError, World};
 use serde::{Deserialize, Serialize};
 
 /// What is to be removed.
@@ -77,6 +77,43 @@ pub fn still_needed(
                 .map(move |need| (part.to_owned(), need.clone()))
         })
         .collect()
+}
+
+/// Namespaces of Kubernetes itself. What a person puts there is not looked for.
+const OF_KUBERNETES: [&str; 3] = ["kube-system", "kube-public", "kube-node-lease"];
+
+/// What somebody else keeps in the cluster and would lose with it, such as `namespace monitoring`, sorted; nothing where the cluster stays
+/// or is gone.
+pub async fn lost_with_cluster(
+    world: &World,
+    ledger: &Ledger,
+    selection: &Selection,
+) -> Result<Vec<String>, PortError> {
+    let goes = |entry: &Entry| entry.resource.kind() == "kubernetes-cluster" && selection.holds(entry);
+    if !ledger.entries.values().any(goes) || world.cluster.reachable().await?.is_none() {
+        return Ok(Vec::new());
+    }
+    let ours: BTreeSet<&str> = ledger
+        .entries
+        .values()
+        .map(|entry| &entry.desired["manifest"])
+        .filter(|manifest| manifest["kind"] == "Namespace")
+        .filter_map(|manifest| manifest["metadata"]["name"].as_str())
+        .collect();
+    let mut lost = Vec::new();
+    for namespace in world.cluster.list("v1", "Namespace", None, None).await? {
+        let name = namespace.metadata("name").unwrap_or_default();
+        if ours.contains(name) || name == "default" {
+            // the service of the API itself is in that one
+            let theirs = foreign(world, name).await?.into_iter();
+            let theirs = theirs.filter(|what| !(name == "default" && what == "Service kubernetes"));
+            lost.extend(theirs.map(|what| format!("{what} in namespace {name}")));
+        } else if !OF_KUBERNETES.contains(&name) {
+            lost.push(format!("namespace {name}"));
+        }
+    }
+    lost.sort();
+    Ok(lost)
 }
 
 /// The entries of a selection, with needs that give the order of removal. What lives inside another thing that goes too (a database

@@ -48,6 +48,7 @@ impl Machine {
             "/usr/bin",
             "/usr/lib/systemd/system",
             "/usr/libexec",
+            "/var/backups",
             "/usr/local/bin",
             "/usr/sbin",
             // the engine's own, made when it was sent here

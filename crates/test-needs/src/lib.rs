@@ -9,12 +9,16 @@
 //!   the lines and tells the sum on the line before its last.
 //! - `OPENG2P_TEST_<NEED>` says where a program is, if it is not on the path.
 
+mod hostile;
+
 use std::{
     env,
     fs::File,
     io::Write as _,
     path::{Path, PathBuf},
 };
+
+pub use hostile::hostile;
 
 /// What must be there, with commas between.
 pub const REQUIRED: &str = "OPENG2P_TEST_REQUIRED";

@@ -187,6 +187,15 @@ fn digest_of_file(path: &Path) -> std::io::Result<String> {
     Ok(Digest::from_hash(&hasher.finalize()).as_str().to_owned())
 }
 
+/// Programs of the bundle are large, and several are written at once: they go through memory in pieces.
+fn write_blob(bundle: &BundleDirectory, sha256: &str, path: &Path, mode: u32) -> Result<(), PortError> {
+    write_filled(path, mode, |file| {
+        bundle.pieces(sha256, |piece| {
+            file.write_all(piece).map_err(|error| write_failed(path, &error))
+        })
+    })
+}
+
 /// The name of a user in /etc/passwd, or the id where it has none.
 fn user_name(id: u32) -> String {
     let text = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
@@ -196,15 +205,6 @@ fn user_name(id: u32) -> String {
         .find(|fields| fields.get(2) == Some(&id.as_str()))
         .and_then(|fields| fields.first().map(|name| (*name).to_owned()))
         .unwrap_or(id)
-}
-
-/// Programs of the bundle are large, and several are written at once: they go through memory in pieces.
-fn write_blob(bundle: &BundleDirectory, sha256: &str, path: &Path, mode: u32) -> Result<(), PortError> {
-    write_filled(path, mode, |file| {
-        bundle.pieces(sha256, |piece| {
-            file.write_all(piece).map_err(|error| write_failed(path, &error))
-        })
-    })
 }
 
 #[async_trait]

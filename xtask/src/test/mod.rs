@@ -9,6 +9,7 @@ mod needs;
 mod payments;
 mod plain_helm;
 mod refusals;
+mod removed_module;
 mod slice;
 mod tally;
 mod trouble;

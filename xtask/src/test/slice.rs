@@ -15,7 +15,7 @@ use serde_json::Value;
 use super::host::HostSnapshot;
 use super::refusals::{self, Refusals};
 use super::tally::Tally;
-use super::{interrupted, isolation, logins, payments, plain_helm, trouble};
+use super::{interrupted, isolation, logins, payments, plain_helm, removed_module, trouble};
 use crate::helm;
 use crate::product::{self, Site};
 use crate::runner::{Ran, Runner};
@@ -211,7 +211,10 @@ impl Slice<'_> {
             trouble::run(&self.site, self.runner, self.tally, ENVIRONMENT)?;
             self.stop()?;
             self.broken()?;
+            removed_module::run(&self.site, self.runner, self.tally, ENVIRONMENT)?;
+            self.stop()?;
             self.removed_environment()?;
+            self.kept_by_others()?;
         }
         self.removed_site(&before)
     }
@@ -387,6 +390,21 @@ impl Slice<'_> {
         )?;
         let now = HostSnapshot::take(&self.site)?;
         self.check("nothing is left on the host", now.same_as(before));
+        Ok(())
+    }
+
+    /// Somebody else keeps something in the cluster, and the site should go.
+    fn kept_by_others(&self) -> anyhow::Result<()> {
+        self.site.kubectl("create namespace theirs")?;
+        let name = self.site.lab.name.as_str();
+        let ran = self.run("destroy-of-others", &["destroy", "--confirm", name])?;
+        self.check("a cluster with a namespace of others is not removed", {
+            ran.expect(2)
+                .and_then(|ran| ran.says("destroy::foreign"))
+                .and_then(|ran| ran.says("namespace theirs"))
+                .map(drop)
+        });
+        self.site.kubectl("delete namespace theirs")?;
         Ok(())
     }
 

@@ -15,7 +15,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::future::BoxFuture;
 use futures::{FutureExt as _, StreamExt as _};
-use openg2p_plan::{Action, Entry, EntryState, FieldChange, Fingerprint, Observed, Resource, Risk, Verdict};
+use openg2p_plan::{
+    Action, Entry, EntryState, FieldChange, Fingerprint, Observed, ResourceId, Risk, Verdict,
+};
 use openg2p_ports::{Object, ObjectRef, Ownership, PortError, Trial, World};
 use serde_json::{Value, json};
 
@@ -416,8 +418,8 @@ impl Kind for KubernetesObject {
         }
     }
 
-    fn claims(&self, resource: &Resource) -> Vec<String> {
-        reference(&resource.desired)
+    fn claims(&self, _id: &ResourceId, desired: &Value) -> Vec<String> {
+        reference(desired)
             .map(|object| {
                 let namespace = object.namespace.as_deref().unwrap_or_default();
                 crate::object_claim(object.group(), &object.kind, namespace, &object.name)

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use openg2p_kinds::{KINDS_OF_PEOPLE, OWNER_LABEL, foreign};
-use openg2p_ports::{ObjectRef, PortError, World};
+use openg2p_ports::{Object, ObjectRef, PortError, World};
 
 use super::{Checked, Found, Removed, Store, environment};
 use crate::Selection;
@@ -49,36 +49,34 @@ impl Store for Kubernetes {
         let label = format!("{OWNER_LABEL}=environment.{id}");
         // the label tells the environment alone, so it says nothing of a module's things
         let whole = matches!(removed.selection, Selection::Environment(_));
-        let places = KINDS_OF_PEOPLE
-            .iter()
-            .map(|kind| (kind, Some(id)))
-            .chain(CLUSTER_WIDE.iter().map(|kind| (kind, None)))
-            .filter(|_| whole);
-        for ((api_version, kind), namespace) in places {
-            for object in world
-                .cluster
-                .list(api_version, kind, namespace, Some(&label))
-                .await?
-            {
+        let places = KINDS_OF_PEOPLE.iter().chain(CLUSTER_WIDE).filter(|_| whole);
+        for (api_version, kind) in places {
+            for object in world.cluster.list(api_version, kind, None, Some(&label)).await? {
                 let owners = object.0["metadata"]["ownerReferences"].as_array();
-                let recorded = removed.entries.iter().any(|entry| {
-                    let manifest = &entry.desired["manifest"];
-                    manifest["kind"] == *kind
-                        && manifest["metadata"]["name"].as_str() == object.metadata("name")
-                });
-                if recorded || owners.is_some_and(|owners| !owners.is_empty()) {
+                if recorded(removed, kind, &object) || owners.is_some_and(|owners| !owners.is_empty()) {
                     continue;
                 }
+                let namespace = object.metadata("namespace");
                 let place = ObjectRef {
                     api_version: (*api_version).into(),
                     kind: (*kind).into(),
-                    namespace: object.metadata("namespace").map(Into::into),
+                    namespace: namespace.map(Into::into),
                     name: object.metadata("name").unwrap_or_default().into(),
                 };
-                checked.left.push(Found {
+                let found = |why: &str| Found {
                     what: place.to_string(),
-                    why: "it bears the owner's label, and no entry of the ledger records it".into(),
-                });
+                    why: why.into(),
+                };
+                // we put nothing into namespaces of others without a record: somebody copied ours, label and all
+                if namespace.is_some_and(|namespace| namespace != id) {
+                    checked.kept.push(found(
+                        "it bears the owner's label in a namespace that is not the owner's, and no entry of the ledger records it",
+                    ));
+                } else {
+                    checked.left.push(found(
+                        "it bears the owner's label, and no entry of the ledger records it",
+                    ));
+                }
             }
         }
         for what in foreign(world, id).await? {
@@ -99,4 +97,14 @@ impl Store for Kubernetes {
         }
         Ok(())
     }
+}
+
+/// Whether an entry records the object: it is looked for by itself.
+fn recorded(removed: &Removed<'_>, kind: &str, object: &Object) -> bool {
+    removed.entries.iter().any(|entry| {
+        let metadata = &entry.desired["manifest"]["metadata"];
+        entry.desired["manifest"]["kind"] == kind
+            && metadata["name"].as_str() == object.metadata("name")
+            && metadata["namespace"].as_str() == object.metadata("namespace")
+    })
 }

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use openg2p_ports::{FileState, PortError, World};
 
-use super::{Checked, Found, Removed, Store};
+use super::{Checked, Found, Removed, Store, unrecorded};
 use crate::Selection;
 
 pub(crate) struct Host;
@@ -16,8 +16,25 @@ const PLACES: &[&str] = &[
     "/var/lib/etcd",
     "/var/lib/kubelet",
     "/var/lib/containerd",
-    "/var/lib/openg2p/volumes",
+    VOLUMES,
 ];
+
+/// Where the volumes of the default storage class are, each in a folder `<volume>_<namespace>_<claim>` (local-path-provisioner's
+/// naming; none of the three can hold a `_`).
+const VOLUMES: &str = "/var/lib/openg2p/volumes";
+
+/// Data of an environment's volumes.
+async fn volumes(world: &World, namespace: &str, checked: &mut Checked) -> Result<(), PortError> {
+    for name in world.host.list(VOLUMES).await? {
+        if name.rsplit('_').nth(1) == Some(namespace) {
+            checked.left.push(Found {
+                what: format!("{VOLUMES}/{name}"),
+                why: "data of a volume of this environment are in it".into(),
+            });
+        }
+    }
+    Ok(())
+}
 
 #[async_trait]
 impl Store for Host {
@@ -43,6 +60,10 @@ impl Store for Host {
         removed: &Removed<'_>,
         checked: &mut Checked,
     ) -> Result<(), PortError> {
+        if let Selection::Environment(id) = removed.selection {
+            volumes(world, id, checked).await?;
+            return unrecorded::search(world, removed, self.kinds(), Some(id), checked).await;
+        }
         if *removed.selection != Selection::Site {
             return Ok(());
         }
@@ -54,6 +75,6 @@ impl Store for Host {
                 });
             }
         }
-        Ok(())
+        unrecorded::search(world, removed, self.kinds(), None, checked).await
     }
 }

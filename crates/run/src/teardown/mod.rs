@@ -8,6 +8,7 @@ mod databases;
 mod edge;
 mod host;
 mod images;
+mod unrecorded;
 
 use std::collections::BTreeSet;
 

@@ -4,11 +4,13 @@
 use std::collections::BTreeSet;
 
 use openg2p_ports::ObjectRef;
+use openg2p_run::Selection;
 use openg2p_sim::{Simulation, SimulationState, Things};
 use serde_json::json;
 
-use crate::operator::{Ended, apply, converge, destroy, ledger};
+use crate::operator::{Ended, apply, converge, ledger};
 use crate::seeds::everywhere;
+use crate::teardown;
 use crate::tiny::{self, ENVIRONMENTS, MODULES, Shape};
 
 /// Whether a name is of that module in that environment: exactly, not by its looks.
@@ -174,9 +176,9 @@ fn every_subset_of_six_modules_in_each_environment() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
-/// Five hundred things that are not ours, by names that nearly are.
-fn plant(things: &mut Things) -> usize {
-    let before = names(things).len();
+/// Five hundred things that are not ours, by names that nearly are, in the very places of ours: each must be told. Gives how they are named
+/// there.
+fn plant(things: &mut Things) -> BTreeSet<String> {
     let clock = things.machine.facts.clock;
     let Things {
         cluster: Some(objects),
@@ -187,8 +189,10 @@ fn plant(things: &mut Things) -> usize {
     else {
         panic!("no cluster")
     };
+    let mut planted = BTreeSet::new();
     let mut apply = |manifest: serde_json::Value| {
         objects.apply(&manifest, "kubectl", clock, uids).unwrap();
+        ObjectRef::of(&manifest).unwrap().to_string()
     };
     for environment in ENVIRONMENTS {
         for namespace in [format!("{environment}2"), format!("{environment}-old")] {
@@ -200,62 +204,88 @@ fn plant(things: &mut Things) -> usize {
                     ("v1", "Secret", module.to_owned()),
                     ("batch/v1", "Job", format!("{module}-database")),
                     ("apps/v1", "Deployment", module.to_owned()),
-                    ("v1", "ConfigMap", "settings".to_owned()),
+                    ("v1", "ConfigMap", format!("{module}-settings")),
                 ] {
-                    apply(json!({"apiVersion": api_version, "kind": kind,
-                        "metadata": {"name": name, "namespace": namespace, "labels": labels}}));
+                    planted.insert(apply(json!({"apiVersion": api_version, "kind": kind,
+                        "metadata": {"name": name, "namespace": namespace, "labels": labels}})));
                 }
             }
         }
         for module in MODULES {
-            let (files, host) = (&mut machine.files, format!("{module}.{environment}.example.org"));
+            let host = format!("{module}.{environment}.example.org");
             for path in [
                 format!("/etc/openg2p/nginx/sites/{host}.conf.old"),
+                format!("/etc/openg2p/nginx/sites/{host}.conf~"),
+                format!("/etc/openg2p/nginx/sites/{host}.conf.rpmsave"),
                 format!("/etc/openg2p/nginx/sites/{host}"),
                 format!("/etc/openg2p/nginx/sites/x{host}.conf"),
                 format!("/etc/openg2p/nginx/sites/{module}-{environment}.example.org.conf"),
+                format!("/etc/openg2p/nginx/sites/{module}.{environment}.conf"),
+                format!("/etc/openg2p/nginx/{host}.conf"),
                 format!("/etc/openg2p/pki/{host}.key.bak"),
+                format!("/etc/openg2p/pki/{host}.csr"),
                 format!("/etc/openg2p/pki/{host}"),
                 format!("/etc/openg2p/pki/{host}.pem"),
+                format!("/etc/openg2p/pki/{host}.crt.1"),
                 format!("/etc/openg2p/pki/{module}.{environment}.example.com.key"),
                 format!("/etc/openg2p/{environment}_{module}"),
-                format!("/etc/openg2p/{host}/key"),
-                format!("/var/lib/openg2p/volumes/{environment}/{module}"),
-                format!("/var/lib/openg2p/volumes-{environment}/{module}"),
-                format!("/srv/{environment}/{module}"),
-                format!("/etc/nginx/sites-enabled/{host}.conf"),
-                format!("/root/{environment}-{module}.sql"),
+                format!("/etc/openg2p/{host}.key"),
                 format!("/etc/systemd/system/{module}-{environment}.service"),
-                format!("/etc/sysctl.d/{environment}-{module}.conf"),
-                format!("/etc/openg2p/nginx/sites/{module}.{environment}.conf"),
-                format!("/opt/{module}/{environment}"),
-                format!("/var/log/{module}.{environment}.log"),
+                format!("/etc/systemd/system/openg2p-{module}-{environment}x.timer"),
+                format!("/etc/systemd/system/{environment}.{module}.mount"),
+                format!("/etc/systemd/system/my-openg2p-nginx-{environment}-{module}.service"),
             ] {
-                files.put(&path, "# somebody's\n");
+                machine.files.put(&path, "# somebody's\n");
+                planted.insert(path);
             }
         }
     }
-    names(things).len() - before
+    planted
+}
+
+/// What looks like ours in places that are none of ours.
+fn plant_elsewhere(things: &mut Things) {
+    for environment in ENVIRONMENTS {
+        for module in MODULES {
+            for path in [
+                format!("/var/lib/openg2p/volumes/{environment}/{module}"),
+                format!("/var/lib/openg2p/volumes-{environment}/{module}"),
+                format!("/srv/{environment}/{module}"),
+                format!("/etc/nginx/sites-enabled/{module}.{environment}.example.org.conf"),
+                format!("/root/{environment}-{module}.sql"),
+                format!("/etc/sysctl.d/{environment}-{module}.conf"),
+                format!("/opt/{module}/{environment}"),
+                format!("/var/log/{module}.{environment}.log"),
+            ] {
+                things.machine.files.put(&path, "# somebody's\n");
+            }
+        }
+    }
 }
 
 #[test]
-fn five_hundred_look_alikes_stay() {
+fn five_hundred_look_alikes_stay_and_are_told() {
     let (state, shape) = full();
     let simulation: Simulation = tiny::resume(&state, 5);
     let planted = simulation.change(plant);
-    assert!(planted >= 500, "{planted}");
+    simulation.change(plant_elsewhere);
+    assert!(planted.len() >= 500, "{}", planted.len());
     let before = simulation.things();
-    for environment in ENVIRONMENTS {
-        assert!(matches!(
-            destroy(&simulation, Some(environment), "destroy"),
-            Ended::Done(_)
-        ));
+    let mut told = BTreeSet::new();
+    let environments = ENVIRONMENTS.map(|name| Selection::Environment(name.into()));
+    for selection in environments.into_iter().chain([Selection::Site]) {
+        let report = teardown::removed(&simulation, &selection);
+        assert!(report.is_clean(), "{report:#?}");
+        let kept = report.stores.into_iter().flat_map(|store| store.kept);
+        told.extend(kept.map(|found| found.what));
     }
-    assert!(matches!(destroy(&simulation, None, "destroy"), Ended::Done(_)));
+    let missed: Vec<&String> = planted.difference(&told).collect();
+    assert!(missed.is_empty(), "{missed:#?}");
     assert!(ledger(&simulation).entries.is_empty());
     // beside them, nothing is left of what was installed
     let mut only = tiny::bare().as_ref().clone();
     plant(&mut only);
+    plant_elsewhere(&mut only);
     let (left, planted_only) = (names(&simulation.things()), names(&only));
     let found: Vec<&String> = left.symmetric_difference(&planted_only).collect();
     assert!(found.is_empty(), "{found:#?}");

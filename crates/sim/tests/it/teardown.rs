@@ -6,8 +6,8 @@ use std::sync::Arc;
 use openg2p_plan::{Entry, Fingerprint, Inputs, Plan, removal};
 use openg2p_ports::ObjectRef;
 use openg2p_run::teardown::{Removed, Report, report};
-use openg2p_run::{Selection, entries_observed, selected, still_needed};
-use openg2p_sim::{Fault, Simulation, Trouble, differences};
+use openg2p_run::{Selection, dump::dump, entries_observed, lost_with_cluster, selected, still_needed};
+use openg2p_sim::{Fault, Node, Simulation, Trouble, differences};
 use serde_json::{Value, json};
 
 use crate::operator::{Ended, apply, ledger, perform, plain, read_ledger};
@@ -42,7 +42,7 @@ fn remove(simulation: &Simulation, selection: &Selection, run: &str) -> Ended {
 }
 
 /// Removes and gives the report.
-fn removed(simulation: &Simulation, selection: &Selection) -> Report {
+pub(crate) fn removed(simulation: &Simulation, selection: &Selection) -> Report {
     let of = |wanted: bool| -> Vec<Entry> {
         let entries = ledger(simulation).entries.into_values();
         entries.filter(|entry| selection.holds(entry) == wanted).collect()
@@ -67,7 +67,8 @@ fn gone(report: &Report) -> BTreeMap<&str, usize> {
         .collect()
 }
 
-fn told(report: &Report) -> Vec<String> {
+/// What stays, and what should not, each with its reason.
+pub(crate) fn told(report: &Report) -> Vec<String> {
     let found = report
         .stores
         .iter()
@@ -226,7 +227,7 @@ fn what_is_not_ours_stays_with_its_namespace_and_what_bears_our_mark_unrecorded_
         "ConfigMap notes in namespace dev: it is somebody's own",
         "kubernetes-object/Namespace/dev: things that are not ours are in it",
         "ConfigMap dev/like-ours: it bears the owner's label",
-        "/etc/openg2p/nginx/sites/mine.dev.example.conf: it looks like the owner's",
+        "/etc/openg2p/nginx/sites/mine.dev.example.conf: no entry of the ledger records it",
     ] {
         assert!(
             told.iter().any(|line| line.starts_with(wanted)),
@@ -377,4 +378,131 @@ fn removal_of_a_module_killed_anywhere_ends_in_the_same_world() {
     }
     eprintln!("removal of a module: {calls} calls, {kills} kills");
     assert!(kills > 50, "{kills}");
+}
+
+#[test]
+fn what_others_keep_in_the_cluster_is_named_before_the_cluster_goes() {
+    let simulation = bare(13);
+    apply(&simulation, &with(&["spar"]), "install").well();
+    let lost = |selection: &Selection| {
+        let work = async {
+            let known = read_ledger(&simulation).await;
+            lost_with_cluster(&simulation.world(), &known, selection).await
+        };
+        simulation.drive(work).unwrap()
+    };
+    assert_eq!(lost(&Selection::Site), Ok(Vec::new()));
+    simulation.change(|things| {
+        let mut uids = 900;
+        let cluster = things.cluster.as_mut().unwrap();
+        let own = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "monitoring"}});
+        let note = |namespace: &str| {
+            json!({"apiVersion": "v1", "kind": "ConfigMap", "data": {"a": "1"},
+                "metadata": {"name": "notes", "namespace": namespace}})
+        };
+        for manifest in [own, note("monitoring"), note("dev"), note("default")] {
+            cluster.apply(&manifest, "kubectl", 0, &mut uids).unwrap();
+        }
+    });
+    assert_eq!(
+        lost(&Selection::Site).unwrap(),
+        [
+            "ConfigMap notes in namespace default",
+            "ConfigMap notes in namespace dev",
+            "namespace monitoring"
+        ]
+    );
+    // the cluster stays
+    assert_eq!(lost(&Selection::Environment("dev".into())), Ok(Vec::new()));
+    // one that does not answer is told apart from one in which nobody keeps anything
+    simulation.change(|things| things.cluster = None);
+    assert_eq!(lost(&Selection::Site).unwrap_err().code, "kubernetes::unreachable");
+}
+
+const DUMPS: &str = "/var/backups/openg2p/run";
+
+/// Dumps what goes with `selection`.
+fn dumped(simulation: &Simulation, selection: &Selection) -> Result<Vec<(String, u64)>, String> {
+    let entries: Vec<Entry> = ledger(simulation)
+        .entries
+        .into_values()
+        .filter(|entry| selection.holds(entry))
+        .collect();
+    let work = async { dump(&simulation.world(), &entries, "admin.conf", DUMPS, &|_| ()).await };
+    let made = simulation.drive(work).unwrap();
+    let made = made.map_err(|error| {
+        format!(
+            "{} {error} {}",
+            error.code,
+            error.hint.as_deref().unwrap_or_default()
+        )
+    })?;
+    Ok(made.into_iter().map(|made| (made.path, made.bytes)).collect())
+}
+
+fn in_dumps(simulation: &Simulation) -> Vec<(String, String)> {
+    let things = simulation.things();
+    let inside = format!("{DUMPS}/");
+    let files = things
+        .machine
+        .files
+        .all()
+        .filter(|(path, _)| path.starts_with(&inside));
+    files
+        .filter_map(|(path, node)| match node {
+            Node::File { bytes, .. } => Some((path.clone(), String::from_utf8_lossy(bytes).into_owned())),
+            _ => None,
+        })
+        .collect()
+}
+
+#[test]
+fn a_last_dump_holds_each_database_that_goes_and_no_other() {
+    let simulation = bare(14);
+    apply(&simulation, &with(&["spar", "example-bank"]), "install").well();
+    let made = dumped(&simulation, &modules(&["spar"])).unwrap();
+    let path = format!("{DUMPS}/dev.dev_spar.dump");
+    assert_eq!(made, [(path.clone(), 14)]);
+    assert_eq!(in_dumps(&simulation), [(path, "PGDMP dev_spar".to_owned())]);
+    // a second dump never takes the place of the first
+    let again = dumped(&simulation, &modules(&["spar"])).unwrap_err();
+    assert!(
+        again.starts_with("dump::failed") && again.contains("File exists"),
+        "{again}"
+    );
+}
+
+#[test]
+fn an_environment_whose_server_is_gone_has_nothing_to_dump() {
+    let simulation = bare(15);
+    apply(&simulation, &with(&["spar"]), "install").well();
+    let environment = Selection::Environment("dev".into());
+    let server = ledger(&simulation)
+        .entries
+        .into_values()
+        .filter_map(|entry| ObjectRef::of(entry.desired.get("manifest")?))
+        .find(|object| object.kind == "StatefulSet" && object.name.contains("postgresql"))
+        .unwrap();
+    simulation.change(|things| crate::operator::delete_by_hand(things, &server));
+    assert_eq!(dumped(&simulation, &environment).unwrap(), []);
+    assert_eq!(in_dumps(&simulation), []);
+}
+
+#[test]
+fn a_dump_that_fails_says_so_and_leaves_no_half_of_one() {
+    let simulation = bare(16);
+    apply(&simulation, &with(&["spar"]), "install").well();
+    // somebody dropped the database
+    simulation.change(|things| {
+        for server in things.servers.values_mut() {
+            server.databases.remove("dev_spar");
+        }
+    });
+    let failed = dumped(&simulation, &modules(&["spar"])).unwrap_err();
+    assert!(failed.starts_with("dump::failed"), "{failed}");
+    assert!(
+        failed.contains("does not exist") && failed.contains("nothing was removed"),
+        "{failed}"
+    );
+    assert_eq!(in_dumps(&simulation), []);
 }
