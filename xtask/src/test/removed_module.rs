@@ -68,7 +68,7 @@ pub(crate) fn run(
     });
     tally.check("its workloads are gone", {
         let names = site.kubectl(&format!(
-            "get deployments,services,jobs,secrets,networkpolicies --namespace {environment} -o name"
+            "get deployments,services,jobs,secrets --namespace {environment} -o name"
         ))?;
         let left: Vec<&str> = names.lines().filter(|name| name.contains(MODULE)).collect();
         left.is_empty()

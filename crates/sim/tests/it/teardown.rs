@@ -416,7 +416,10 @@ fn what_others_keep_in_the_cluster_is_named_before_the_cluster_goes() {
     assert_eq!(lost(&Selection::Environment("dev".into())), Ok(Vec::new()));
     // one that does not answer is told apart from one in which nobody keeps anything
     simulation.change(|things| things.cluster = None);
-    assert_eq!(lost(&Selection::Site).unwrap_err().code, "kubernetes::unreachable");
+    assert_eq!(
+        lost(&Selection::Site).unwrap_err().code,
+        "kubernetes::unreachable"
+    );
 }
 
 const DUMPS: &str = "/var/backups/openg2p/run";
