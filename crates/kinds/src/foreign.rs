@@ -4,6 +4,7 @@ use openg2p_ports::{Object, PortError, World};
 use serde_json::{Map, Value};
 
 use crate::kubernetes_object::OWNER_LABEL;
+use crate::partner_certificate::MANAGERS;
 
 /// Kinds that people put into namespaces.
 pub const KINDS_OF_PEOPLE: &[(&str, &str)] = &[
@@ -35,20 +36,33 @@ fn is_foreign(kind: &str, object: &Object) -> bool {
         (kind, name),
         ("ConfigMap", "kube-root-ca.crt") | ("ServiceAccount", "default")
     );
-    // one without content loses nothing; the certificates of partners leave such a one when the last of them goes
-    let empty = kind == "ConfigMap"
-        && ["data", "binaryData"]
+    // it bears no label of ours, for others may register partners in it; the last certificate leaves an empty one, in which nothing is lost
+    let of_partners = kind == "ConfigMap"
+        && (["data", "binaryData"]
             .iter()
-            .all(|key| holds_nothing(&object.0[*key]));
+            .all(|key| holds_nothing(&object.0[*key]))
+            || holds_our_certificates_alone(object));
     !owned
         && !of_kubernetes
-        && !empty
+        && !of_partners
         && object.label(OWNER_LABEL).is_none()
         && !is_claim_of_set(kind, object)
 }
 
 fn holds_nothing(content: &Value) -> bool {
     content.as_object().is_none_or(Map::is_empty)
+}
+
+/// Whether nobody has written to it but we for our own partners.
+fn holds_our_certificates_alone(object: &Object) -> bool {
+    let history = object.0["metadata"]["managedFields"].as_array();
+    history.is_some_and(|history| {
+        !history.is_empty()
+            && history.iter().all(|change| {
+                let manager = change["manager"].as_str().unwrap_or_default();
+                manager.starts_with(MANAGERS)
+            })
+    })
 }
 
 /// A claim that the controller made for a StatefulSet bears no owner; the controller's name is in its history.
@@ -116,6 +130,18 @@ mod tests {
         ));
         let ours = object(json!({"name": "a", "labels": {OWNER_LABEL: "environment.dev"}}));
         assert!(!is_foreign("ConfigMap", &ours));
+        let by = |managers: &[&str]| {
+            let history: Vec<Value> = managers
+                .iter()
+                .map(|manager| json!({"manager": manager}))
+                .collect();
+            object(json!({"name": "partners", "managedFields": history}))
+        };
+        let our = "openg2p-partner-a-pem";
+        assert!(!is_foreign("ConfigMap", &by(&[our, "openg2p-partner-b-pem"])));
+        assert!(is_foreign("ConfigMap", &by(&[our, "kubectl-edit"])));
+        assert!(is_foreign("ConfigMap", &by(&[])));
+        assert!(is_foreign("Secret", &by(&[our])));
         let claim = |manager: &str, name: &str| {
             object(json!({"name": name, "managedFields": [{"manager": manager}]}))
         };

@@ -28,9 +28,12 @@ fn config_map(desired: &Value) -> ObjectRef {
     }
 }
 
+/// With what the names of our field managers begin, one per entry.
+pub(crate) const MANAGERS: &str = "openg2p-partner-";
+
 fn manager(desired: &Value) -> String {
     format!(
-        "openg2p-partner-{}",
+        "{MANAGERS}{}",
         text(desired, "entry").to_lowercase().replace(['.', '_'], "-")
     )
 }

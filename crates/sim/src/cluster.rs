@@ -86,7 +86,8 @@ impl Cluster for SimCluster {
     async fn get(&self, object: &ObjectRef) -> Result<Option<Object>, PortError> {
         self.0
             .look("cluster.get", &object.to_string(), |things| {
-                Ok(api(things)?.with_managers(object).map(Object))
+                let stored = api(things)?.stored.get(object);
+                Ok(stored.map(|stored| Object(stored.with_managers())))
             })
             .await
     }
@@ -106,7 +107,7 @@ impl Cluster for SimCluster {
                     .all()
                     .filter(|(place, _)| place.api_version == api_version && place.kind == kind)
                     .filter(|(place, _)| namespace.is_none() || place.namespace.as_deref() == namespace)
-                    .map(|(_, stored)| Object(stored.value.clone()))
+                    .map(|(_, stored)| Object(stored.with_managers()))
                     .filter(|object| wanted.is_none_or(|(key, value)| object.label(key) == Some(value)))
                     .collect())
             })

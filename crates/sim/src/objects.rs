@@ -31,6 +31,18 @@ pub struct Refusal {
     pub(crate) conflicts: Vec<FieldConflict>,
 }
 
+impl Stored {
+    /// The object as the API gives it: with the managers of its fields. Their times are not kept.
+    pub(crate) fn with_managers(&self) -> Value {
+        let mut value = self.value.clone();
+        // one that manages no field any more is not told
+        let managers = self.managers.iter().filter(|(_, fields)| !fields.is_empty());
+        let managers: Vec<Value> = managers.map(|(name, _)| json!({"manager": name})).collect();
+        value["metadata"]["managedFields"] = json!(managers);
+        value
+    }
+}
+
 fn refuse<T>(status: u16, why: impl Into<String>) -> Result<T, Refusal> {
     Err(Refusal {
         status,
@@ -188,16 +200,6 @@ impl Objects {
     /// One object.
     pub fn get(&self, place: &ObjectRef) -> Option<&Value> {
         self.stored.get(place).map(|stored| &stored.value)
-    }
-
-    /// One object as the API gives it alone: with the managers of its fields. Their times are not kept.
-    pub(crate) fn with_managers(&self, place: &ObjectRef) -> Option<Value> {
-        let stored = self.stored.get(place)?;
-        let mut value = stored.value.clone();
-        let managers = stored.managers.keys();
-        let managers: Vec<Value> = managers.map(|name| json!({"manager": name})).collect();
-        value["metadata"]["managedFields"] = json!(managers);
-        Some(value)
     }
 
     fn namespace(name: &str) -> ObjectRef {

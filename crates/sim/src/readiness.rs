@@ -246,13 +246,15 @@ impl Things {
             return;
         };
         let namespace = place.namespace.clone().unwrap_or_default();
-        let claims: Vec<String> = items(&stored.value["spec"], "volumeClaimTemplates")
-            .filter_map(|claim| claim["metadata"]["name"].as_str())
-            .map(|claim| format!("{claim}-{}-0", place.name))
+        let claims: Vec<(String, Value)> = items(&stored.value["spec"], "volumeClaimTemplates")
+            .filter_map(|claim| Some((claim["metadata"]["name"].as_str()?, &claim["spec"])))
+            .map(|(claim, spec)| (format!("{claim}-{}-0", place.name), spec.clone()))
             .collect();
-        for name in claims {
+        for (name, mut spec) in claims {
+            // every volume has a mode, asked for or not
+            spec["volumeMode"] = "Filesystem".into();
             let manifest = json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim",
-                "metadata": {"name": name, "namespace": namespace}});
+                "metadata": {"name": name, "namespace": namespace}, "spec": spec});
             let Some(claim) = ObjectRef::of(&manifest) else {
                 continue;
             };

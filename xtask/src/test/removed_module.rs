@@ -53,6 +53,11 @@ pub(crate) fn run(
         runner.run("destroy-module", site.command(&command))
     })?;
     tally.check("destroy of a module with a last dump", ran.expect(0).map(drop));
+    tally.check("nothing of ours is told as somebody's own", {
+        (!ran.stdout.contains("somebody's own"))
+            .then_some(())
+            .with_context(|| ran.stdout.clone())
+    });
     let dump = path_of_dump(&ran)?;
     tally.check("the dump restores to what the database held", {
         server.restored(&dump).and_then(|restored| {

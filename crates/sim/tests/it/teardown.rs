@@ -95,6 +95,7 @@ fn a_module_goes_with_its_database_and_its_neighbours_stay_as_they_are() {
     let report = removed(&simulation, &modules(&["example-bank"]));
     assert!(report.is_clean(), "{report:#?}");
     assert_eq!(report.removed, "example-bank of environment dev");
+    assert_eq!(told(&report), Vec::<String>::new());
     let gone = gone(&report);
     assert_eq!(gone["PostgreSQL"], 1);
     assert!(gone["Kubernetes"] > 5, "{gone:?}");
@@ -383,7 +384,9 @@ fn removal_of_a_module_killed_anywhere_ends_in_the_same_world() {
 #[test]
 fn what_others_keep_in_the_cluster_is_named_before_the_cluster_goes() {
     let simulation = bare(13);
-    apply(&simulation, &with(&["spar"]), "install").well();
+    // with the certificates of partners, which stand in a ConfigMap that others may write to
+    let text = file(&[("dev", &["g2p-bridge"])]);
+    apply(&simulation, &wish(&text, Keys::Real), "install").well();
     let lost = |selection: &Selection| {
         let work = async {
             let known = read_ledger(&simulation).await;
@@ -400,7 +403,9 @@ fn what_others_keep_in_the_cluster_is_named_before_the_cluster_goes() {
             json!({"apiVersion": "v1", "kind": "ConfigMap", "data": {"a": "1"},
                 "metadata": {"name": "notes", "namespace": namespace}})
         };
-        for manifest in [own, note("monitoring"), note("dev"), note("default")] {
+        let partner = json!({"apiVersion": "v1", "kind": "ConfigMap", "data": {"PARTNER_X.pem": "x"},
+            "metadata": {"name": "partner-keys-partners", "namespace": "dev"}});
+        for manifest in [own, note("monitoring"), note("dev"), note("default"), partner] {
             cluster.apply(&manifest, "kubectl", 0, &mut uids).unwrap();
         }
     });
@@ -409,6 +414,7 @@ fn what_others_keep_in_the_cluster_is_named_before_the_cluster_goes() {
         [
             "ConfigMap notes in namespace default",
             "ConfigMap notes in namespace dev",
+            "ConfigMap partner-keys-partners in namespace dev",
             "namespace monitoring"
         ]
     );
