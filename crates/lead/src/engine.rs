@@ -278,12 +278,7 @@ async fn dump(
     ledger: &Ledger,
     events: &EventFile,
 ) -> Result<(), PortError> {
-    let entries: Vec<_> = ledger
-        .entries
-        .values()
-        .filter(|entry| selection.holds(entry))
-        .cloned()
-        .collect();
+    let (entries, _) = selection.split(ledger);
     let folder = format!("{}/{}-{run}", paths::DUMPS, ledger.site);
     let tell = |text: &str| events.emit(EventKind::Message { text: text.into() });
     let dumps = openg2p_run::dump::dump(world, &entries, paths::KUBECONFIG, &folder, &tell).await?;
@@ -302,18 +297,8 @@ async fn tell_removal(
     after: &Ledger,
     events: &EventFile,
 ) {
-    let entries: Vec<_> = before
-        .entries
-        .values()
-        .filter(|entry| selection.holds(entry))
-        .cloned()
-        .collect();
-    let others: Vec<_> = after
-        .entries
-        .values()
-        .filter(|entry| !selection.holds(entry))
-        .cloned()
-        .collect();
+    let (entries, _) = selection.split(before);
+    let (_, others) = selection.split(after);
     let removed = Removed {
         selection,
         entries: &entries,

@@ -78,11 +78,15 @@ impl Read {
 
 /// All epochs of which a file is there, oldest first.
 pub(crate) async fn epochs(state: &dyn State) -> Result<Vec<Epoch>, PortError> {
-    let names = state.list("ledger").await?;
+    Ok(epochs_of(&state.list("ledger").await?))
+}
+
+/// The epochs of these files of the ledger, oldest first.
+fn epochs_of(names: &[String]) -> Vec<Epoch> {
     let mut epochs: Vec<Epoch> = names.iter().filter_map(|name| Epoch::of(name)).collect();
     epochs.sort();
     epochs.dedup();
-    Ok(epochs)
+    epochs
 }
 
 /// The latest generation that any file speaks of, be it damaged or not: what is older than that is not the newest state.
@@ -98,7 +102,7 @@ pub(crate) async fn known(state: &dyn State) -> Result<u64, PortError> {
         .filter(|name| is_log(name))
         .map(|name| format!("ledger/{name}"))
         .collect();
-    for epoch in epochs(state).await? {
+    for epoch in epochs_of(&names) {
         known = known.max(epoch.generation);
         logs.push(journal_name(&epoch.run, 0));
     }
@@ -150,7 +154,7 @@ pub(crate) async fn read_journal(
 /// The newest state of the ledger that can be known; an empty one where there never was one.
 pub(crate) async fn read(state: &dyn State) -> Result<Read, RecordError> {
     let names = state.list("ledger").await?;
-    let epochs = epochs(state).await?;
+    let epochs = epochs_of(&names);
     let mut older: Vec<u64> = names.iter().filter_map(|name| older::generation(name)).collect();
     older.sort_unstable();
     let mut warnings = Vec::new();
@@ -308,8 +312,7 @@ pub(crate) async fn audit(state: &dyn State) -> Result<Vec<String>, RecordError>
         Err(error) => (vec![error.to_string()], u64::MAX),
     };
     let names = state.list("ledger").await?;
-    let mut epochs: Vec<Epoch> = names.iter().filter_map(|name| Epoch::of(name)).collect();
-    epochs.sort();
+    let epochs = epochs_of(&names);
     for name in &names {
         let path = format!("ledger/{name}");
         let bytes = state.read(&path).await?.unwrap_or_default();

@@ -31,6 +31,23 @@ impl Selection {
         }
     }
 
+    /// The environment's id where one environment is meant.
+    pub fn environment(&self) -> Option<&str> {
+        match self {
+            Self::Site => None,
+            Self::Environment(id) | Self::Modules(id, _) => Some(id),
+        }
+    }
+
+    /// The ledger's entries that are part of it, and all others.
+    pub fn split(&self, ledger: &Ledger) -> (Vec<Entry>, Vec<Entry>) {
+        ledger
+            .entries
+            .values()
+            .cloned()
+            .partition(|entry| self.holds(entry))
+    }
+
     /// In words: `the site`, `environment dev`, `spar of environment dev`.
     pub fn words(&self) -> String {
         match self {
@@ -45,10 +62,8 @@ impl Selection {
 
     /// Whose things they are, for the plan.
     pub fn owners(&self) -> Vec<Owner> {
-        match self {
-            Self::Site => vec![Owner::Site],
-            Self::Environment(id) | Self::Modules(id, _) => vec![Owner::Environment(id.clone())],
-        }
+        let environment = self.environment();
+        vec![environment.map_or(Owner::Site, |id| Owner::Environment(id.into()))]
     }
 }
 
@@ -119,11 +134,10 @@ pub async fn lost_with_cluster(
 /// The entries of a selection, with needs that give the order of removal. What lives inside another thing that goes too (a database
 /// in its server) goes behind it, for it is gone with it then.
 pub fn selected(ledger: &Ledger, selection: &Selection) -> Vec<Entry> {
-    let mut entries: BTreeMap<ResourceId, Entry> = ledger
-        .entries
-        .values()
-        .filter(|entry| selection.holds(entry))
-        .map(|entry| (entry.resource.clone(), entry.clone()))
+    let (held, _) = selection.split(ledger);
+    let mut entries: BTreeMap<ResourceId, Entry> = held
+        .into_iter()
+        .map(|entry| (entry.resource.clone(), entry))
         .collect();
     let objects: BTreeMap<ObjectRef, ResourceId> = entries
         .values()

@@ -5,37 +5,29 @@ use openg2p_ports::{PortError, World};
 
 use super::{Checked, Removed, Store, unrecorded};
 
-pub(crate) struct Nginx;
-pub(crate) struct Certificates;
-
-#[async_trait]
-impl Store for Nginx {
-    fn name(&self) -> &'static str {
-        "Nginx"
-    }
-
-    fn kinds(&self) -> &'static [&'static str] {
-        &["nginx-site"]
-    }
-
-    async fn search(
-        &self,
-        world: &World,
-        removed: &Removed<'_>,
-        checked: &mut Checked,
-    ) -> Result<(), PortError> {
-        unrecorded::search(world, removed, self.kinds(), None, checked).await
-    }
+/// Files at the edge, of some kinds.
+pub(crate) struct Edge {
+    name: &'static str,
+    kinds: &'static [&'static str],
 }
 
+pub(crate) const NGINX: Edge = Edge {
+    name: "Nginx",
+    kinds: &["nginx-site"],
+};
+pub(crate) const CERTIFICATES: Edge = Edge {
+    name: "certificates",
+    kinds: &["certificate", "certificate-authority"],
+};
+
 #[async_trait]
-impl Store for Certificates {
+impl Store for Edge {
     fn name(&self) -> &'static str {
-        "certificates"
+        self.name
     }
 
     fn kinds(&self) -> &'static [&'static str] {
-        &["certificate", "certificate-authority"]
+        self.kinds
     }
 
     async fn search(
@@ -44,6 +36,6 @@ impl Store for Certificates {
         removed: &Removed<'_>,
         checked: &mut Checked,
     ) -> Result<(), PortError> {
-        unrecorded::search(world, removed, self.kinds(), None, checked).await
+        unrecorded::search(world, removed, self.kinds, None, checked).await
     }
 }

@@ -60,21 +60,20 @@ impl Store for Host {
         removed: &Removed<'_>,
         checked: &mut Checked,
     ) -> Result<(), PortError> {
-        if let Selection::Environment(id) = removed.selection {
-            volumes(world, id, checked).await?;
-            return unrecorded::search(world, removed, self.kinds(), Some(id), checked).await;
-        }
-        if *removed.selection != Selection::Site {
-            return Ok(());
-        }
-        for path in PLACES {
-            if world.host.stat(path).await? != FileState::Absent {
-                checked.kept.push(Found {
-                    what: (*path).into(),
-                    why: "no entry of the ledger records it".into(),
-                });
+        match removed.selection {
+            Selection::Modules(..) => Ok(()),
+            Selection::Environment(id) => {
+                volumes(world, id, checked).await?;
+                unrecorded::search(world, removed, self.kinds(), Some(id), checked).await
+            }
+            Selection::Site => {
+                for path in PLACES {
+                    if world.host.stat(path).await? != FileState::Absent {
+                        checked.kept.push(Found::unrecorded(*path));
+                    }
+                }
+                unrecorded::search(world, removed, self.kinds(), None, checked).await
             }
         }
-        unrecorded::search(world, removed, self.kinds(), None, checked).await
     }
 }

@@ -37,10 +37,7 @@ impl Store for Images {
             .collect();
         for (reference, _) in world.host.images().await?.unwrap_or_default() {
             if !ours.contains(reference.as_str()) {
-                checked.kept.push(Found {
-                    what: reference,
-                    why: "no entry of the ledger records it".into(),
-                });
+                checked.kept.push(Found::unrecorded(reference));
             }
         }
         Ok(())

@@ -39,6 +39,16 @@ pub struct Found {
     pub why: String,
 }
 
+impl Found {
+    /// What the ledger does not know.
+    fn unrecorded(what: impl Into<String>) -> Self {
+        Self {
+            what: what.into(),
+            why: "no entry of the ledger records it".into(),
+        }
+    }
+}
+
 /// What a store holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -100,8 +110,8 @@ pub(crate) trait Store: Send + Sync {
 /// All stores.
 pub(crate) const STORES: &[&dyn Store] = &[
     &host::Host,
-    &edge::Nginx,
-    &edge::Certificates,
+    &edge::NGINX,
+    &edge::CERTIFICATES,
     &images::Images,
     &cluster::Kubernetes,
     &databases::Databases,
@@ -167,13 +177,5 @@ async fn entries(world: &World, store: &dyn Store, removed: &Removed<'_>, checke
                 },
             }
         }
-    }
-}
-
-/// The owner's id where one environment is meant.
-fn environment<'a>(removed: &'a Removed<'_>) -> Option<&'a str> {
-    match removed.selection {
-        Selection::Site => None,
-        Selection::Environment(id) | Selection::Modules(id, _) => Some(id),
     }
 }

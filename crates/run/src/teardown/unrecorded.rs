@@ -52,10 +52,7 @@ pub(super) async fn search(
             if path == ENGINE || recorded.contains(&path) || !told {
                 continue;
             }
-            checked.kept.push(Found {
-                what: path,
-                why: "no entry of the ledger records it".into(),
-            });
+            checked.kept.push(Found::unrecorded(path));
         }
     }
     Ok(())

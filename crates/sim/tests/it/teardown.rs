@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use openg2p_plan::{Entry, Fingerprint, Inputs, Plan, removal};
+use openg2p_plan::{Fingerprint, Inputs, Plan, removal};
 use openg2p_ports::ObjectRef;
 use openg2p_run::teardown::{Removed, Report, report};
 use openg2p_run::{Selection, dump::dump, entries_observed, lost_with_cluster, selected, still_needed};
@@ -43,13 +43,9 @@ fn remove(simulation: &Simulation, selection: &Selection, run: &str) -> Ended {
 
 /// Removes and gives the report.
 pub(crate) fn removed(simulation: &Simulation, selection: &Selection) -> Report {
-    let of = |wanted: bool| -> Vec<Entry> {
-        let entries = ledger(simulation).entries.into_values();
-        entries.filter(|entry| selection.holds(entry) == wanted).collect()
-    };
-    let entries = of(true);
+    let (entries, _) = selection.split(&ledger(simulation));
     remove(simulation, selection, "remove").well();
-    let others = of(false);
+    let (_, others) = selection.split(&ledger(simulation));
     let removed = Removed {
         selection,
         entries: &entries,
@@ -432,11 +428,7 @@ const DUMPS: &str = "/var/backups/openg2p/run";
 
 /// Dumps what goes with `selection`.
 fn dumped(simulation: &Simulation, selection: &Selection) -> Result<Vec<(String, u64)>, String> {
-    let entries: Vec<Entry> = ledger(simulation)
-        .entries
-        .into_values()
-        .filter(|entry| selection.holds(entry))
-        .collect();
+    let (entries, _) = selection.split(&ledger(simulation));
     let work = async { dump(&simulation.world(), &entries, "admin.conf", DUMPS, &|_| ()).await };
     let made = simulation.drive(work).unwrap();
     let made = made.map_err(|error| {
