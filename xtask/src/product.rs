@@ -236,6 +236,21 @@ impl Site {
         ))
     }
 
+    /// The pod of an environment's PostgreSQL, as `pod/NAME`.
+    pub(crate) fn postgresql(&self, environment: &str) -> anyhow::Result<String> {
+        let pod = self.kubectl(&format!(
+            "get pod --namespace {environment} --selector app.kubernetes.io/component=postgresql -o name"
+        ))?;
+        Ok(pod.trim().to_owned())
+    }
+
+    /// The role with which a module reaches its database.
+    pub(crate) fn database_role(&self, environment: &str, module: &str) -> anyhow::Result<String> {
+        self.kubectl(&format!(
+            "get secret --namespace {environment} {module}-database -o 'jsonpath={{.data.username}}' | base64 -d"
+        ))
+    }
+
     /// Host names that the edge serves.
     pub(crate) fn host_names(&self) -> anyhow::Result<Vec<String>> {
         let files = self.on_host("ls /etc/openg2p/nginx/sites")?;

@@ -22,17 +22,13 @@ pub(crate) fn run(
     tally: &Tally<'_>,
     environment: &str,
 ) -> anyhow::Result<()> {
-    let pod = site.kubectl(&format!(
-        "get pod --namespace {environment} --selector app.kubernetes.io/component=postgresql -o name"
-    ))?;
+    let pod = site.postgresql(environment)?;
     let server = Server {
         site,
         environment,
-        pod: pod.trim(),
+        pod: &pod,
     };
-    let role = site.kubectl(&format!(
-        "get secret --namespace {environment} {MODULE}-database -o 'jsonpath={{.data.username}}' | base64 -d"
-    ))?;
+    let role = site.database_role(environment, MODULE)?;
     let databases = server.ask("select datname from pg_database where not datistemplate")?;
     let database = databases
         .lines()

@@ -52,16 +52,12 @@ impl Trouble<'_> {
     /// Somebody closes SPAR's database, and SPAR is changed.
     fn database_refused(&self) -> anyhow::Result<()> {
         let (site, environment) = (self.site, self.environment);
-        let pod = site.kubectl(&format!(
-            "get pod --namespace {environment} --selector app.kubernetes.io/component=postgresql -o name"
-        ))?;
-        let database = site.kubectl(&format!(
-            "get secret --namespace {environment} spar-database -o 'jsonpath={{.data.username}}' | base64 -d"
-        ))?;
+        let pod = site.postgresql(environment)?;
+        // the database has the name of its role
+        let database = site.database_role(environment, "spar")?;
         let allow = |word: &str| {
             site.kubectl(&format!(
-                "exec --namespace {environment} {} -- psql --quiet --username postgres --dbname postgres --command 'alter database \"{database}\" allow_connections {word}'",
-                pod.trim()
+                "exec --namespace {environment} {pod} -- psql --quiet --username postgres --dbname postgres --command 'alter database \"{database}\" allow_connections {word}'"
             ))
         };
         allow("false").context("closing SPAR's database")?;
