@@ -1,6 +1,6 @@
 //! What is left of an owner behind its removal: every store is looked at once more, and the answer is a report.
 //!
-//! A store is one file here and a line in [`STORES`]. It says what it found of the removed entries (each must be gone), what
+//! A store is one file here and a line in `STORES`. It says what it found of the removed entries (each must be gone), what
 //! bears the owner's mark though no entry records it, and what is somebody else's and stays.
 
 mod cluster;
