@@ -10,7 +10,7 @@ export PATH := $(PATH):$(HOME)/.cargo/bin:/usr/local/go/bin
 XTASK = cargo xtask
 
 .DEFAULT_GOAL := help
-.PHONY: help try test soak bench-box bench-charts bench-plan soak-charts lint unit slice fmt lock docs lab lab-list lab-down clean-cache needs needs-box
+.PHONY: help try test soak bench-box bench-charts bench-plan soak-charts mutants lint unit slice fmt lock docs lab lab-list lab-down clean-cache needs needs-box
 
 help: ## List the chores
 	@echo 'make CHORE'
@@ -36,6 +36,9 @@ bench-charts: needs ## Measure charts beside Helm: rendering
 
 soak-charts: needs ## Random charts beside Helm and fuzz targets, for MINUTES=60
 	@$(XTASK) soak-charts --minutes $(or $(MINUTES),60)
+
+mutants: needs ## Change the code that plans, names and removes in 100 random ways; 90 must be caught (1 h)
+	@$(XTASK) mutants
 
 lint: needs ## Formatting and clippy
 	@$(XTASK) test lint

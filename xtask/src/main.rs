@@ -10,6 +10,7 @@ mod interrupt;
 mod lab;
 mod lab_test;
 mod machine;
+mod mutants;
 mod printer;
 mod product;
 mod runner;
@@ -54,6 +55,8 @@ enum Chore {
     BenchCharts,
     /// Compare random charts with Helm, and feed broken ones, for as long as you like
     SoakCharts(soak_charts::Arguments),
+    /// Change the code that plans, names and removes, and count which changes the tests catch
+    Mutants(mutants::Arguments),
     /// Throw-away Debian hosts on this machine
     Lab(lab::Arguments),
     /// Bring bundle.lock up to date with what is built from this checkout; nothing is built for it
@@ -73,6 +76,7 @@ fn with_store(chore: Chore, printer: &Printer) -> anyhow::Result<ExitCode> {
         Chore::BenchPlan => bench_plan::run(),
         Chore::BenchCharts => bench_charts::run(&store, printer),
         Chore::SoakCharts(arguments) => soak_charts::run(&arguments, &store, printer),
+        Chore::Mutants(arguments) => mutants::run(&arguments, &store, printer),
         Chore::CleanCache(arguments) => clean::run(&arguments, &store, printer),
         Chore::Lab(arguments) => lab::run(arguments, printer),
     }

@@ -58,7 +58,7 @@ async fn run(kubeconfig: &str, objects: &str, folder: &str) -> Result<Value, Box
     };
     let start = Instant::now();
     let (memory, _) = Memory::open(state, info).await?;
-    let ledger = memory.ledger().await;
+    let ledger = memory.ledger();
     let inputs = Inputs {
         site: Fingerprint::of(&json!("bench")),
         bundle: String::new(),

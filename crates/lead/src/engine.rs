@@ -245,7 +245,7 @@ async fn perform(
             text: format!("records of earlier runs: {text}"),
         });
     }
-    let before = memory.ledger().await;
+    let before = memory.ledger();
     if let Some(removal) = removal.filter(|removal| removal.dump) {
         dump(&world, id, &removal.selection, &before, events).await?;
     }
@@ -265,7 +265,7 @@ async fn perform(
         });
     }
     if let Some(Removal { selection, .. }) = removal {
-        tell_removal(&world, id, selection, &before, &memory.ledger().await, events).await;
+        tell_removal(&world, id, selection, &before, &memory.ledger(), events).await;
     }
     Ok(finished)
 }

@@ -137,7 +137,7 @@ async fn perform(world: &World, memory: &Memory, step: &Step, sink: &dyn Sink) -
         return memory.removed(&step.resource).await;
     }
 
-    let entry = memory.entry(&step.resource).await;
+    let entry = memory.entry(&step.resource);
     let entry = entry.as_ref();
     let subject = Subject {
         desired: &step.desired,
@@ -145,7 +145,7 @@ async fn perform(world: &World, memory: &Memory, step: &Step, sink: &dyn Sink) -
     };
     let seen = kind.observe(world, &[subject]).await.into_iter().next();
     if let Some(seen) = &seen {
-        memory.observed(step, seen).await?;
+        memory.observed(step, seen);
         let moved = |why: String| {
             let what = format!("{} {}", step.action.verb(), step.resource);
             Err(PortError::new("run::moved", what, world.host.name(), why)
@@ -193,7 +193,7 @@ async fn still_there(
     step: &Step,
     kind: &dyn openg2p_kinds::Kind,
 ) -> Result<(), PortError> {
-    let entry = memory.entry(&step.resource).await;
+    let entry = memory.entry(&step.resource);
     let subject = Subject {
         desired: &step.desired,
         entry: entry.as_ref(),

@@ -22,6 +22,7 @@ mod removal;
 mod schedule;
 mod status;
 pub mod teardown;
+mod writer;
 
 pub use assess::{Situation, assess, assess_fresh, compared, entries_observed};
 pub use event::{Event, EventKind, Failure, Outcome, Sink};

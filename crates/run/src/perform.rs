@@ -36,7 +36,7 @@ pub async fn perform(
     if let Some(fault) = plan.fault() {
         return Err(Refusal::Altered(fault));
     }
-    let ledger = memory.ledger().await;
+    let ledger = memory.ledger();
     let found = moved(world, memory.state(), &ledger, plan, engine).await;
     if !found.is_empty() {
         return Err(Refusal::Moved(found));

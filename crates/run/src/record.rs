@@ -8,19 +8,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use openg2p_plan::{
-    Action, Chain, Entry, EntryState, Fingerprint, Ledger, LedgerChange, Observed, Owner, ResourceId, Step,
+    Action, Entry, EntryState, Fingerprint, Ledger, LedgerChange, Observed, Owner, ResourceId, Step,
 };
 use openg2p_ports::{PortError, State, World};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use thiserror::Error;
-use tokio::sync::Mutex;
 
-use crate::generations::{self, Epoch, Read, Written, journal_anchor, journal_name};
+use crate::generations::{self, Read, journal_name};
+use crate::writer::Writer;
 use crate::{copy, older};
-
-/// How many epochs of the ledger are kept.
-const KEPT: usize = 3;
 
 /// Why the records cannot be used.
 #[derive(Debug, Error)]
@@ -83,28 +80,9 @@ pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
 
 /// Ledger and journal of one run.
 pub struct Memory {
-    state: Arc<dyn State>,
     run: RunInfo,
     clock: Clock,
-    fenced: bool,
-    inner: Mutex<Inner>,
-}
-
-struct Inner {
-    ledger: Ledger,
-    epochs: Vec<Epoch>,
-    /// Generations of the version before, as long as they are there.
-    older: Vec<u64>,
-    /// The log of this run, once it has written; none again when a write of it failed, for a line may be cut off then.
-    log: Option<(Epoch, Chain)>,
-    journal: Journal,
-}
-
-struct Journal {
-    part: usize,
-    chain: Chain,
-    /// A write failed: what follows goes into a part of its own.
-    broken: bool,
+    writer: Writer,
 }
 
 impl Memory {
@@ -127,9 +105,9 @@ impl Memory {
     async fn with(
         state: Arc<dyn State>,
         run: RunInfo,
-        read: Read,
+        mut read: Read,
     ) -> Result<(Self, Vec<String>), RecordError> {
-        let mut warnings = read.warnings;
+        let mut warnings = std::mem::take(&mut read.warnings);
         if let Some(last) = read.epochs.last().filter(|epoch| epoch.run != older::BEFORE) {
             warnings.extend(left_open(state.as_ref(), &last.run).await?);
         }
@@ -138,24 +116,10 @@ impl Memory {
         while journals.contains(&journal_name(&run.id, part).replacen("journal/", "", 1)) {
             part += 1;
         }
-        let journal = Journal {
-            part,
-            chain: Chain::begin(&journal_anchor(&run.id, part)),
-            broken: false,
-        };
-        let inner = Inner {
-            ledger: read.ledger,
-            epochs: read.epochs,
-            older: read.older,
-            log: None,
-            journal,
-        };
         let memory = Self {
-            state,
+            writer: Writer::new(state, &run.id, read, part),
             run,
             clock: Arc::new(|| 0),
-            fenced: false,
-            inner: Mutex::new(inner),
         };
         Ok((memory, warnings))
     }
@@ -170,7 +134,7 @@ impl Memory {
     /// The same behind the fence: every write first makes sure that no later run has taken over, see [`crate::fence`].
     #[must_use]
     pub fn behind_fence(mut self) -> Self {
-        self.fenced = true;
+        self.writer.fence();
         self
     }
 
@@ -191,10 +155,8 @@ impl Memory {
 
     /// Copies the ledger into the cluster, see [`crate::copy`]. A run that another one took over copies nothing.
     pub async fn replicate(&self, world: &World) -> Result<bool, PortError> {
-        if self.fenced {
-            crate::fence::holds(self.state.as_ref(), &self.run.id).await?;
-        }
-        copy::replicate(world, &self.ledger().await).await
+        self.writer.holds().await?;
+        copy::replicate(world, &self.ledger()).await
     }
 
     /// Reads every file of the records, also those that no run needs, and tells all that is damaged.
@@ -209,59 +171,44 @@ impl Memory {
 
     /// Where the records are.
     pub(crate) fn state(&self) -> &dyn State {
-        self.state.as_ref()
+        self.writer.state()
     }
 
     /// The ledger as it is now.
-    pub async fn ledger(&self) -> Ledger {
-        self.inner.lock().await.ledger.clone()
+    pub fn ledger(&self) -> Ledger {
+        self.writer.ledger().clone()
     }
 
     /// Claims the ledger for `site`.
     pub async fn claim(&self, site: &str) -> Result<(), RecordError> {
-        let mut inner = self.inner.lock().await;
-        if inner.ledger.site == site {
+        let holder = self.writer.ledger().site.clone();
+        if holder == site {
             return Ok(());
         }
-        if !inner.ledger.site.is_empty() {
-            return Err(RecordError::OtherSite(inner.ledger.site.clone(), site.into()));
+        if !holder.is_empty() {
+            return Err(RecordError::OtherSite(holder, site.into()));
         }
         let change = LedgerChange::Site(site.into());
-        self.save(&mut inner, change, json!({"record": "claim", "site": site}))
-            .await?;
+        let record = json!({"record": "claim", "site": site});
+        self.writer.write(Some(change), record).await?;
         Ok(())
     }
 
-    /// One line in the journal, on disk when this returns.
-    pub async fn journal(&self, what: &str, mut value: Value) -> Result<(), PortError> {
-        value["record"] = json!(what);
-        let mut inner = self.inner.lock().await;
-        self.append_journal(&mut inner.journal, &value).await
-    }
-
-    /// What a step saw before it decided.
-    pub async fn observed(&self, step: &Step, seen: &Observed) -> Result<(), PortError> {
-        self.journal(
-            "observation",
-            json!({"step": step.number, "resource": step.resource, "seen": seen.fingerprint()}),
-        )
-        .await
+    /// What a step saw before it decided. It is on disk before anything that the step writes next.
+    pub fn observed(&self, step: &Step, seen: &Observed) {
+        self.writer.note(json!({"record": "observation", "step": step.number, "resource": step.resource, "seen": seen.fingerprint()}));
     }
 
     /// How a step ended that did not do what it was to do.
     pub async fn failed(&self, step: &Step, code: &str, why: &str) -> Result<(), PortError> {
-        self.journal(
-            "result",
-            json!({"step": step.number, "resource": step.resource, "outcome": "failed", "code": code, "why": why}),
-        )
-        .await
+        let record = json!({"record": "result", "step": step.number, "resource": step.resource, "outcome": "failed", "code": code, "why": why});
+        self.writer.write(None, record).await
     }
 
     /// The last line of a journal: the run ended by itself.
     pub async fn close(&self, outcome: &str) -> Result<(), PortError> {
-        let generation = self.inner.lock().await.ledger.generation;
-        self.journal("end", json!({"outcome": outcome, "ledger": generation}))
-            .await
+        let record = json!({"record": "end", "outcome": outcome, "ledger": self.writer.ledger().generation});
+        self.writer.write(None, record).await
     }
 
     /// Written before the effect of a creation or change.
@@ -272,10 +219,9 @@ impl Memory {
     /// Written before the effect of a creation or change, for what is no step of a plan.
     pub async fn intend_as(&self, step: &Intent<'_>, details: &Value) -> Result<(), PortError> {
         let now = (self.clock)();
-        let mut inner = self.inner.lock().await;
-        let before = inner.ledger.entries.get(step.resource);
+        let before = self.entry(step.resource);
         let (created_by, created_at) = before.map_or((self.run.id.clone(), now), |entry| {
-            (entry.created_by.clone(), entry.created_at)
+            (entry.created_by, entry.created_at)
         });
         let entry = Entry {
             resource: step.resource.clone(),
@@ -294,55 +240,48 @@ impl Memory {
             changed_at: now,
         };
         let record = json!({"record": "intent", "step": step.number, "resource": step.resource, "action": step.action});
-        self.save(&mut inner, LedgerChange::Set(Box::new(entry)), record)
-            .await
+        self.set(entry, record).await
     }
 
     /// Written behind the effect.
     pub async fn present(&self, resource: &ResourceId, details: Value) -> Result<(), PortError> {
-        let mut inner = self.inner.lock().await;
-        let Some(mut entry) = inner.ledger.entries.get(resource).cloned() else {
+        let Some(mut entry) = self.entry(resource) else {
             return Ok(());
         };
         entry.state = EntryState::Present;
         entry.details = details;
         entry.changed_at = (self.clock)();
         let record = json!({"record": "effect", "resource": resource, "outcome": "done"});
-        self.save(&mut inner, LedgerChange::Set(Box::new(entry)), record)
-            .await
+        self.set(entry, record).await
     }
 
     /// Written before a removal.
     pub async fn removing(&self, resource: &ResourceId) -> Result<Option<Entry>, PortError> {
-        let mut inner = self.inner.lock().await;
-        let Some(mut entry) = inner.ledger.entries.get(resource).cloned() else {
+        let Some(mut entry) = self.entry(resource) else {
             return Ok(None);
         };
         entry.state = EntryState::Removing;
         let record = json!({"record": "intent", "resource": resource, "action": "remove"});
-        self.save(&mut inner, LedgerChange::Set(Box::new(entry.clone())), record)
-            .await?;
+        self.set(entry.clone(), record).await?;
         Ok(Some(entry))
     }
 
     /// Written behind a removal.
     pub async fn removed(&self, resource: &ResourceId) -> Result<(), PortError> {
-        let mut inner = self.inner.lock().await;
         let record = json!({"record": "effect", "resource": resource, "outcome": "removed"});
-        self.save(&mut inner, LedgerChange::Remove(resource.clone()), record)
-            .await
+        let change = LedgerChange::Remove(resource.clone());
+        self.writer.write(Some(change), record).await
     }
 
     /// One entry.
-    pub async fn entry(&self, resource: &ResourceId) -> Option<Entry> {
-        self.inner.lock().await.ledger.entries.get(resource).cloned()
+    pub fn entry(&self, resource: &ResourceId) -> Option<Entry> {
+        self.writer.ledger().entries.get(resource).cloned()
     }
 
     /// Entries of these owners, or all.
-    pub async fn entries(&self, owners: Option<&[Owner]>) -> BTreeMap<ResourceId, Entry> {
-        let inner = self.inner.lock().await;
-        inner
-            .ledger
+    pub fn entries(&self, owners: Option<&[Owner]>) -> BTreeMap<ResourceId, Entry> {
+        self.writer
+            .ledger()
             .entries
             .iter()
             .filter(|(_, entry)| owners.is_none_or(|owners| owners.contains(&entry.owner)))
@@ -350,76 +289,9 @@ impl Memory {
             .collect()
     }
 
-    /// Makes a change of the ledger: first in its log, then in the journal, each on disk before the next. Only then the caller goes on
-    /// to the effect.
-    async fn save(&self, inner: &mut Inner, change: LedgerChange, record: Value) -> Result<(), PortError> {
-        if self.fenced {
-            crate::fence::holds(self.state.as_ref(), &self.run.id).await?;
-        }
-        let (epoch, mut chain) = match inner.log.take() {
-            Some(log) => log,
-            None => self.begin(inner).await?,
-        };
-        let written = Written {
-            generation: inner.ledger.generation + 1,
-            change,
-        };
-        let mut value = json!(written);
-        self.state.append(&epoch.log(), &chain.line(&value)).await?;
-        inner.log = Some((epoch, chain));
-        inner.ledger.apply(written.change);
-        if let (Some(value), Value::Object(record)) = (value.as_object_mut(), record) {
-            value.extend(record);
-        }
-        self.append_journal(&mut inner.journal, &value).await
-    }
-
-    /// Writes the whole ledger, behind which this run's log begins. Epochs beyond the last ones go; the journals stay.
-    async fn begin(&self, inner: &mut Inner) -> Result<(Epoch, Chain), PortError> {
-        if inner.epochs.is_empty() && !inner.older.is_empty() {
-            let epoch = older::epoch(&inner.ledger);
-            self.state
-                .replace(&epoch.whole(), &inner.ledger.to_bytes())
-                .await?;
-            inner.epochs.push(epoch);
-        }
-        let mut whole = inner.ledger.clone();
-        // the very first one is generation 0; behind a copy or an older version's ledger there is no such
-        if !inner.epochs.is_empty() || whole.generation > 0 {
-            whole.generation += 1;
-        }
-        let epoch = Epoch {
-            generation: whole.generation,
-            run: self.run.id.clone(),
-        };
-        self.state.replace(&epoch.whole(), &whole.to_bytes()).await?;
-        let chain = Chain::begin(&epoch.anchor(&whole));
-        inner.ledger = whole;
-        inner.epochs.push(epoch.clone());
-        while let Some(generation) = inner.older.last() {
-            self.state.remove(&older::name(*generation)).await?;
-            inner.older.pop();
-        }
-        while inner.epochs.len() > KEPT {
-            let old = inner.epochs.remove(0);
-            self.state.remove(&old.log()).await?;
-            self.state.remove(&old.whole()).await?;
-        }
-        Ok((epoch, chain))
-    }
-
-    async fn append_journal(&self, journal: &mut Journal, value: &Value) -> Result<(), PortError> {
-        if journal.broken {
-            // the line before may be cut off; one behind it could not be told from an altered one
-            journal.part += 1;
-            journal.chain = Chain::begin(&journal_anchor(&self.run.id, journal.part));
-            journal.broken = false;
-        }
-        let line = journal.chain.line(value);
-        let name = journal_name(&self.run.id, journal.part);
-        let appended = self.state.append(&name, &line).await;
-        journal.broken = appended.is_err();
-        appended
+    async fn set(&self, entry: Entry, record: Value) -> Result<(), PortError> {
+        let change = LedgerChange::Set(Box::new(entry));
+        self.writer.write(Some(change), record).await
     }
 }
 

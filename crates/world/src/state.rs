@@ -12,7 +12,7 @@ pub struct StateDirectory {
 }
 
 impl StateDirectory {
-    /// Storage below `root`; made when something is first written.
+    /// Storage below `root`; made when something is first written. Appending needs a runtime of tokio, for it waits on a thread of its own.
     pub fn new(root: impl Into<PathBuf>) -> Self {
         Self { root: root.into() }
     }
@@ -108,6 +108,27 @@ fn make_parent(path: &Path) -> Result<(), PortError> {
         .map_err(|error| failed("make a directory", parent, &error))
 }
 
+fn append(path: &Path, bytes: &[u8]) -> Result<(), PortError> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    make_parent(path)?;
+    let append = || {
+        let new = !path.exists();
+        let mut file = std::fs::OpenOptions::new()
+            .append(true)
+            .create(true)
+            .mode(0o600)
+            .open(path)?;
+        file.write_all(bytes)?;
+        file.sync_data()?;
+        // the name of a new file is on disk only when its folder is
+        if let Some(parent) = path.parent().filter(|_| new) {
+            std::fs::File::open(parent)?.sync_all()?;
+        }
+        Ok(())
+    };
+    append().map_err(|error| failed("append to a file", path, &error))
+}
+
 #[async_trait]
 impl State for StateDirectory {
     async fn read(&self, name: &str) -> Result<Option<Vec<u8>>, PortError> {
@@ -126,25 +147,14 @@ impl State for StateDirectory {
     }
 
     async fn append(&self, name: &str, bytes: &[u8]) -> Result<(), PortError> {
-        use std::os::unix::fs::OpenOptionsExt as _;
         let path = self.path(name);
-        make_parent(&path)?;
-        let append = || {
-            let new = !path.exists();
-            let mut file = std::fs::OpenOptions::new()
-                .append(true)
-                .create(true)
-                .mode(0o600)
-                .open(&path)?;
-            file.write_all(bytes)?;
-            file.sync_data()?;
-            // the name of a new file is on disk only when its folder is
-            if let Some(parent) = path.parent().filter(|_| new) {
-                std::fs::File::open(parent)?.sync_all()?;
-            }
-            Ok(())
-        };
-        append().map_err(|error| failed("append to a file", &path, &error))
+        let bytes = bytes.to_vec();
+        // a disk takes milliseconds; the other steps go on meanwhile, and what they tell is written together
+        let appended = tokio::task::spawn_blocking(move || append(&path, &bytes)).await;
+        appended.unwrap_or_else(|error| {
+            let path = self.path(name).display().to_string();
+            Err(PortError::new("host::file", "append to a file", path, error.to_string()))
+        })
     }
 
     async fn list(&self, folder: &str) -> Result<Vec<String>, PortError> {

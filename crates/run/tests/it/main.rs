@@ -7,6 +7,7 @@ mod damage;
 mod fenced;
 mod older;
 mod storage;
+mod together;
 
 use std::sync::{Arc, LazyLock};
 

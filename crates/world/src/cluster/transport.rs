@@ -18,14 +18,26 @@ const AWAY: Duration = Duration::from_secs(30);
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// The longest one.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// How long an answer, to whatever was asked, shows that the server is there. Each of a thousand steps asks whether it is.
+const FRESH: Duration = Duration::from_secs(1);
 
 /// What is shared by all requests.
 #[derive(Default)]
 pub(super) struct Transport {
     /// A server that asked one request to slow down means all of them.
     quiet_until: Mutex<Option<Instant>>,
+    contact: Mutex<Contact>,
     /// Resources of groups that are not Kubernetes' own, by API version and kind.
     custom: Mutex<BTreeMap<(String, String), ApiResource>>,
+}
+
+/// What the requests so far show of the server.
+#[derive(Clone, Copy, Default)]
+struct Contact {
+    /// When it answered last.
+    answered: Option<Instant>,
+    /// How many requests it did not answer; behind each, another server may be there.
+    silences: u64,
 }
 
 /// What an error says of trying again.
@@ -86,7 +98,9 @@ impl Transport {
             request.method().clone_into(copy.method_mut());
             request.uri().clone_into(copy.uri_mut());
             request.headers().clone_into(copy.headers_mut());
-            let error = match client.request::<T>(copy).await {
+            let result = client.request::<T>(copy).await;
+            self.note(&result).await;
+            let error = match result {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
@@ -100,6 +114,22 @@ impl Transport {
             }
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
+    }
+
+    /// Remembers whether there was an answer, good or bad.
+    pub(super) async fn note<T>(&self, result: &Result<T, kube::Error>) {
+        let mut contact = self.contact.lock().await;
+        match result {
+            Ok(_) | Err(kube::Error::Api(_)) => contact.answered = Some(Instant::now()),
+            Err(_) => contact.silences += 1,
+        }
+    }
+
+    /// How many requests the server did not answer so far, and whether it answered one just now.
+    pub(super) async fn contact(&self) -> (u64, bool) {
+        let contact = *self.contact.lock().await;
+        let fresh = contact.answered.is_some_and(|answered| answered.elapsed() < FRESH);
+        (contact.silences, fresh)
     }
 
     async fn quiet(&self) {

@@ -214,6 +214,28 @@ async fn a_server_that_is_busy_or_away_is_asked_again() {
     }
 }
 
+#[tokio::test]
+async fn a_server_that_answers_is_not_asked_whether_it_is_there() {
+    let server = Server::start().await;
+    let asked = async |server: &Server| {
+        for _ in 0..10 {
+            let version = server.cluster.reachable().await.unwrap();
+            assert_eq!(version.as_deref(), Some("v1.36.0"));
+            server.cluster.get(&reference("a")).await.unwrap();
+        }
+        let asked = server.asked();
+        asked.iter().filter(|(what, _)| what == "GET /version").count()
+    };
+    assert_eq!(asked(&server).await, 1);
+    assert_eq!(asked(&server).await, 0);
+    // behind a request without an answer another server may be there, though the next attempt got one
+    server.trouble(&[Trouble::Silence]);
+    assert_eq!(server.cluster.get(&reference("a")).await.unwrap(), None);
+    assert_eq!(asked(&server).await, 1);
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    assert_eq!(asked(&server).await, 1);
+}
+
 /// A first start of the control plane that was cut off is cleared away, and the next one has an authority of its own.
 #[tokio::test]
 async fn a_cluster_that_is_made_anew_is_reached_with_its_own_credential() {
