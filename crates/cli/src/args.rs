@@ -186,6 +186,8 @@ pub enum Command {
     Attach(commands::attach::AttachArgs),
     /// Print the site's own certificate authority, for devices to trust
     Trust(commands::trust::TrustArgs),
+    /// Keep the record of what is ours outside of the site, and put it back
+    Ledger(commands::ledger::LedgerCommand),
     /// Speak frames on standard input and output (the program starts this on the lead node)
     #[command(hide = true)]
     Agent(commands::lead_side::AgentArgs),

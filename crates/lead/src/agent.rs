@@ -7,14 +7,14 @@ use std::time::Duration;
 use openg2p_bundle::index::Index;
 use openg2p_plan::{Chain, Ledger, Observed, Owned, Owner, seal};
 use openg2p_ports::{Command, PortError, State as _, World};
-use openg2p_run::{EventKind, Failure, Memory};
+use openg2p_run::{EventKind, Failure, Memory, RecordError, saved};
 use openg2p_world::frames::{self, FrameError};
 use openg2p_world::{BundleDirectory, StateDirectory, run_process};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 
 use crate::engine::{self, open_world};
 use crate::preflight::check;
-use crate::protocol::{Demand, Job, Reply, Request, Work};
+use crate::protocol::{Demand, Job, KeptLedger, Reply, Request, Work};
 use crate::store::Store;
 use crate::{lock, paths, runs};
 
@@ -51,18 +51,18 @@ where
     Ok(())
 }
 
-/// The ledger, or its copy in the cluster, and what was damaged.
+fn unreadable(error: RecordError) -> PortError {
+    match error {
+        RecordError::Storage(error) => error,
+        other => PortError::new("ledger::unreadable", "read the ledger", paths::STATE, other.to_string())
+            .hint("docs/guide/operate.md, \"When the ledger is lost\", says what is left to do; nothing was changed"),
+    }
+}
+
+/// The ledger, or a copy of it, and what was damaged.
 async fn records(world: &World) -> Result<(Ledger, Vec<String>), PortError> {
     let state = StateDirectory::new(paths::STATE);
-    let (ledger, damaged) = Memory::read_or_copy(world, &state).await.map_err(|error| {
-        PortError::new(
-            "ledger::unreadable",
-            "read the ledger",
-            paths::STATE,
-            error.to_string(),
-        )
-        .hint("docs/guide/operate.md, \"When the ledger is lost\", says what is left to do; nothing was changed")
-    })?;
+    let (ledger, damaged) = Memory::read_or_copy(world, &state).await.map_err(unreadable)?;
     let damaged = damaged
         .into_iter()
         .map(|text| format!("records of earlier runs: {text}"));
@@ -294,6 +294,16 @@ async fn answer(request: Request) -> Result<Reply, PortError> {
                 error.to_string(),
             )
         })?),
+        Request::Ledger => Reply::Ledger(KeptLedger::new(&saved::pack(&ledger().await?)?)),
+        Request::PutBack(kept) => {
+            let _lock = lock::take(remembered, "putting the ledger back")?;
+            let ledger = kept.bytes().and_then(|bytes| saved::unpack(&bytes));
+            let ledger = ledger.ok_or_else(|| {
+                PortError::new("ledger::torn", "put the ledger back", "this host", "it was damaged on the way")
+            })?;
+            saved::put_back(state().as_ref(), &ledger).await.map_err(unreadable)?;
+            Reply::Done
+        }
         Request::Forget => {
             let ledger = ledger().await?;
             if ledger.entries.is_empty() {

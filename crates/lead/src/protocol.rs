@@ -3,6 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use openg2p_plan::{Inputs, Moved, Plan, Resource, ResourceId};
 use openg2p_ports::HostFacts;
 pub use openg2p_run::Workload;
@@ -104,8 +106,33 @@ pub enum Request {
     },
     /// The authority's certificate.
     Authority,
+    /// The ledger, to be kept.
+    Ledger,
+    /// Put a kept ledger back. Refused while this host can read its own.
+    PutBack(KeptLedger),
     /// Remove the engine's own files. Refused while the ledger holds anything.
     Forget,
+}
+
+/// A ledger as a person keeps it, see [`openg2p_run::saved`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct KeptLedger {
+    /// Its bytes in base64.
+    packed: String,
+}
+
+impl KeptLedger {
+    /// Of the bytes of a file.
+    pub fn new(bytes: &[u8]) -> Self {
+        Self {
+            packed: STANDARD.encode(bytes),
+        }
+    }
+
+    /// The bytes of a file; none when they were damaged on the way.
+    pub fn bytes(&self) -> Option<Vec<u8>> {
+        STANDARD.decode(&self.packed).ok()
+    }
 }
 
 /// What a site asks of a host before anything is done there.
@@ -262,6 +289,8 @@ pub enum Reply {
     },
     /// A text.
     Text(String),
+    /// The ledger.
+    Ledger(KeptLedger),
     /// It failed.
     Failed(Failure),
     /// It is refused: nothing was changed.

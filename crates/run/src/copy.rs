@@ -16,8 +16,8 @@ use openg2p_plan::{Ledger, unseal};
 use openg2p_ports::{Object, ObjectRef, Ownership, PortError, State, World};
 use serde_json::json;
 
-use crate::RecordError;
 use crate::generations::{self, Read};
+use crate::{RecordError, saved};
 
 const NAMESPACE: &str = "kube-system";
 /// Tells our copies from other Secrets; the value is the slot.
@@ -54,14 +54,14 @@ fn place(slot: &str, part: usize) -> ObjectRef {
     }
 }
 
-fn pack(ledger: &Ledger) -> std::io::Result<Vec<u8>> {
+pub(crate) fn pack(ledger: &Ledger) -> std::io::Result<Vec<u8>> {
     let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
     packer.write_all(&ledger.to_bytes())?;
     packer.finish()
 }
 
 /// The ledger of packed bytes; none when a bit of it is missing or changed.
-fn unpack(bytes: &[u8]) -> Option<Ledger> {
+pub(crate) fn unpack(bytes: &[u8]) -> Option<Ledger> {
     let mut text = Vec::new();
     let mut unpacker = flate2::read::GzDecoder::new(bytes).take(LARGEST);
     unpacker.read_to_end(&mut text).ok()?;
@@ -189,7 +189,20 @@ async fn remove(world: &World, slot: &str, from: usize) -> Result<(), PortError>
     Ok(())
 }
 
-/// The ledger on this node, or else its copy in the cluster.
+/// The newest copy that can be had, and what it is called.
+async fn best(world: &World, state: &dyn State) -> Result<Option<(Ledger, &'static str)>, RecordError> {
+    let put_back = saved::find(state).await?.map(|ledger| (ledger, "the copy that was put back"));
+    let in_cluster = match find(world).await {
+        Ok(found) => found.map(|ledger| (ledger, "the copy in the cluster")),
+        // a person put the other one back, and may well have done so because the cluster is no more
+        Err(_) if put_back.is_some() => None,
+        Err(error) => return Err(error.into()),
+    };
+    let both = put_back.into_iter().chain(in_cluster);
+    Ok(both.max_by_key(|(ledger, _)| ledger.generation))
+}
+
+/// The ledger on this node, or else the newest copy of it: the one in the cluster, or one that a person put back.
 pub(crate) async fn newest(world: &World, state: &dyn State) -> Result<Read, RecordError> {
     let (mut read, lost) = match generations::read(state).await {
         Ok(read) if read.is_new() => (read, None),
@@ -200,37 +213,42 @@ pub(crate) async fn newest(world: &World, state: &dyn State) -> Result<Read, Rec
                 epochs: generations::epochs(state).await?,
                 warnings: Vec::new(),
                 older: Vec::new(),
+                put_back: true,
             };
             (empty, Some((count, why)))
         }
         Err(other) => return Err(other),
     };
-    let copy = find(world).await;
+    let copy = best(world, state).await;
     let Some((count, why)) = lost else {
-        // without a trace of a ledger here and with no cluster that answers, this is a bare host
-        if let Ok(Some(copy)) = copy {
-            read.warnings.push(format!(
-                "this host has no ledger any more; the copy in the cluster is used, of generation {}",
-                copy.generation
-            ));
-            read.ledger = copy;
+        match copy {
+            Ok(Some((copy, what))) => {
+                read.warnings.push(format!(
+                    "this host has no ledger any more; {what} is used, of generation {}",
+                    copy.generation
+                ));
+                read.ledger = copy;
+            }
+            Err(error @ RecordError::Lost(..)) => return Err(error),
+            // without a trace of a ledger here and with no cluster that answers, this is a bare host
+            Ok(None) | Err(_) => {}
         }
         return Ok(read);
     };
     let known = generations::known(state).await?;
     match copy {
-        Ok(Some(copy)) if copy.generation >= known => {
+        Ok(Some((copy, what))) if copy.generation >= known => {
             read.warnings.push(format!(
-                "{why}; the copy in the cluster is used instead, of generation {}",
+                "{why}; {what} is used instead, of generation {}",
                 copy.generation
             ));
             read.ledger = copy;
             Ok(read)
         }
-        Ok(Some(copy)) => Err(RecordError::Lost(
+        Ok(Some((copy, what))) => Err(RecordError::Lost(
             count,
             format!(
-                "{why}; and the copy in the cluster is of generation {}, while this host was at {known}",
+                "{why}; and {what} is of generation {}, while this host was at {known}",
                 copy.generation
             ),
         )),
@@ -240,7 +258,7 @@ pub(crate) async fn newest(world: &World, state: &dyn State) -> Result<Read, Rec
         )),
         Err(error) => Err(RecordError::Lost(
             count,
-            format!("{why}; and the copy in the cluster could not be read: {error}"),
+            format!("{why}; and its copy could not be read: {error}"),
         )),
     }
 }

@@ -10,7 +10,7 @@ use openg2p_ports::{PortError, State};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{RecordError, older};
+use crate::{RecordError, older, saved};
 
 /// One change with the generation that it makes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -67,6 +67,8 @@ pub(crate) struct Read {
     pub(crate) warnings: Vec<String>,
     /// Generations of the version before, to be removed once this one has written.
     pub(crate) older: Vec<u64>,
+    /// Whether a copy that was put back lies there, to be removed likewise.
+    pub(crate) put_back: bool,
 }
 
 impl Read {
@@ -157,6 +159,7 @@ pub(crate) async fn read(state: &dyn State) -> Result<Read, RecordError> {
     let epochs = epochs_of(&names);
     let mut older: Vec<u64> = names.iter().filter_map(|name| older::generation(name)).collect();
     older.sort_unstable();
+    let put_back = names.iter().any(|name| saved::PUT_BACK.ends_with(&format!("/{name}")));
     let mut warnings = Vec::new();
     let mut damaged = Vec::new();
     let mut base = None;
@@ -192,6 +195,7 @@ pub(crate) async fn read(state: &dyn State) -> Result<Read, RecordError> {
                 epochs: Vec::new(),
                 warnings,
                 older,
+                put_back,
             });
         }
         if damaged.is_empty() {
@@ -200,6 +204,7 @@ pub(crate) async fn read(state: &dyn State) -> Result<Read, RecordError> {
                 epochs,
                 warnings,
                 older,
+                put_back,
             });
         }
         return Err(RecordError::Lost(damaged.len(), damaged.join("; ")));
@@ -236,6 +241,7 @@ pub(crate) async fn read(state: &dyn State) -> Result<Read, RecordError> {
         epochs,
         warnings,
         older,
+        put_back,
     })
 }
 

@@ -19,6 +19,7 @@ mod older;
 mod perform;
 mod record;
 mod removal;
+pub mod saved;
 mod schedule;
 mod status;
 pub mod teardown;

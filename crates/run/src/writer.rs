@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
 use crate::generations::{Epoch, Read, Written, journal_anchor, journal_name};
-use crate::older;
+use crate::{older, saved};
 
 /// How many epochs of the ledger are kept.
 const KEPT: usize = 3;
@@ -50,6 +50,8 @@ struct Files {
     epochs: Vec<Epoch>,
     /// Generations of the version before, as long as they are there.
     older: Vec<u64>,
+    /// A copy that was put back lies beside the ledger, for this run to go on from it.
+    put_back: bool,
     /// The log of this run, once it has written; none again when a write of it failed, for a line may be cut off then.
     log: Option<(Epoch, Chain)>,
     journal: Journal,
@@ -78,6 +80,7 @@ impl Writer {
             files: tokio::sync::Mutex::new(Files {
                 epochs: read.epochs,
                 older: read.older,
+                put_back: read.put_back,
                 log: None,
                 journal: Journal {
                     part,
@@ -222,6 +225,10 @@ impl Writer {
         let chain = Chain::begin(&epoch.anchor(&whole));
         *self.ledger() = whole;
         files.epochs.push(epoch.clone());
+        if files.put_back {
+            self.state.remove(saved::PUT_BACK).await?;
+            files.put_back = false;
+        }
         while let Some(generation) = files.older.last() {
             self.state.remove(&older::name(*generation)).await?;
             files.older.pop();

@@ -5,6 +5,7 @@ mod host;
 mod interrupted;
 mod isolation;
 mod logins;
+mod lost_ledger;
 mod needs;
 mod payments;
 mod plain_helm;

@@ -15,7 +15,7 @@ use serde_json::Value;
 use super::host::HostSnapshot;
 use super::refusals::{self, Refusals};
 use super::tally::Tally;
-use super::{interrupted, isolation, logins, payments, plain_helm, removed_module, trouble};
+use super::{interrupted, isolation, logins, lost_ledger, payments, plain_helm, removed_module, trouble};
 use crate::helm;
 use crate::product::{self, Site};
 use crate::runner::{Ran, Runner};
@@ -243,6 +243,7 @@ impl Slice<'_> {
                 .then_some(())
                 .with_context(|| format!("the engine's state differs:\n{before}\n{after}"))
         });
+        lost_ledger::run(&self.site, self.runner, self.tally)?;
         self.done("status", &["status"], "")?;
         let ran = self.run("doctor", &["doctor"])?;
         self.check(

@@ -10,6 +10,7 @@ pub mod doctor;
 pub mod explain;
 pub mod init;
 pub mod lead_side;
+pub mod ledger;
 pub mod plan;
 pub mod removal;
 pub mod report;
@@ -57,6 +58,7 @@ pub fn dispatch(command: Command, context: &Context<'_>) -> Result<Exit, CliErro
         Command::Destroy(args) => destroy::run(&args, context),
         Command::Attach(args) => attach::run(&args, context),
         Command::Trust(args) => trust::run(&args, context),
+        Command::Ledger(command) => ledger::run(&command, context),
         Command::Agent(args) => lead_side::agent(&args, context),
         Command::Engine(args) => lead_side::engine(&args, context),
     }

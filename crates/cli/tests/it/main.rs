@@ -9,6 +9,7 @@ mod check;
 mod help;
 mod host;
 mod init;
+mod ledger;
 mod plan;
 mod runs;
 mod show;

@@ -14,6 +14,7 @@ mod contract;
 mod doctor;
 mod drift;
 mod host_ports;
+mod kept_ledger;
 mod kills;
 mod ledger_copy;
 mod operator;
