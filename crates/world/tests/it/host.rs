@@ -97,6 +97,23 @@ impl Ground {
         (name.trim() == "nginx").then_some(pid)
     }
 
+    /// Every master of this Nginx, also one that found no room for its PID file: systemd knows them by the unit's control group.
+    fn masters(&self) -> Vec<rustix::process::Pid> {
+        let configuration = self.configuration();
+        let is_master = |pid: &u32| {
+            let title = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            let title = String::from_utf8_lossy(&title).replace('\0', " ");
+            title.starts_with("nginx: master process") && title.contains(&configuration)
+        };
+        std::fs::read_dir("/proc")
+            .into_iter()
+            .flatten()
+            .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+            .filter(is_master)
+            .filter_map(|pid| rustix::process::Pid::from_raw(i32::try_from(pid).ok()?))
+            .collect()
+    }
+
     /// The firewall's table as the kernel has it.
     pub(crate) fn table(&self) -> Option<String> {
         let network = self.network.as_ref()?;
@@ -162,33 +179,39 @@ impl TestHost {
             }
             return Ok(done());
         }
-        if let Some(pid) = self.ground.master() {
-            let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
-            if let Some(pid) = pid {
-                let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
-            }
-            for _ in 0..500 {
-                if self.ground.master().is_none() {
-                    break;
-                }
-                tokio::time::sleep(std::time::Duration::from_millis(2)).await;
-            }
-        }
+        self.end_masters().await;
         Ok(done())
+    }
+
+    /// Ends all of the unit's control group, and waits until they are gone.
+    async fn end_masters(&self) {
+        for pid in self.ground.masters() {
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+        }
+        for _ in 0..500 {
+            if self.ground.masters().is_empty() {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        }
     }
 
     async fn start(&self, unit: &str) -> Result<Output, PortError> {
         if unit == FIREWALL {
             return self.nft(&["-f", &self.ground.path("etc/firewall.nft")]).await;
         }
-        let started = self.nginx(&["-c", &self.ground.configuration()]).await?;
+        let mut started = self.nginx(&["-c", &self.ground.configuration()]).await?;
         // as systemd does for a unit with a PID file: started is what has written it
         for _ in 0..1_000 {
             if started.status != Some(0) || self.ground.master().is_some() {
-                break;
+                return Ok(started);
             }
             tokio::time::sleep(std::time::Duration::from_millis(2)).await;
         }
+        // and what has not written it failed, and is ended with all that it left behind
+        self.end_masters().await;
+        started.status = Some(1);
+        started.stderr.push_str("the PID file is empty: No space left on device");
         Ok(started)
     }
 

@@ -172,7 +172,6 @@ impl Drop for SmallDisk {
 }
 
 #[test]
-#[ignore = "Nginx of this test keeps its port when the full disk had no room for its pid file; see docs/guarantees.md"]
 fn a_disk_that_is_full_stops_a_run_and_harms_nothing() {
     if !is_root() {
         eprintln!("not root: no small disk can be mounted");
