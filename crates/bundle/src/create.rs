@@ -135,11 +135,15 @@ pub fn create(root: &Path, options: &Options, progress: &dyn Progress) -> Result
     let whole = options.only.is_empty();
     // Better to refuse now than after an hour of making what is refused then.
     start.refuse(options, &lock.moved(&start.foreseen(), whole))?;
-    let made = groups.iter().filter(|group| !group.cached).count();
+    let to_make: Vec<&str> = groups
+        .iter()
+        .filter(|group| !group.cached)
+        .map(|group| group.what.as_str())
+        .collect();
     let expected = guess(groups, workshop, options.jobs);
     progress.event(Event::Planned {
         members: groups.iter().map(|group| group.recipes.len()).sum(),
-        to_make: made,
+        to_make: &to_make,
         expected,
     });
 
@@ -169,7 +173,7 @@ pub fn create(root: &Path, options: &Options, progress: &dyn Progress) -> Result
         digest: index.digest(),
         index,
         moved,
-        made,
+        made: to_make.len(),
     })
 }
 

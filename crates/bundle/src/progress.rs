@@ -15,8 +15,8 @@ pub enum Event<'a> {
     Planned {
         /// All members that the catalogue names.
         members: usize,
-        /// Those that the cache does not have.
-        to_make: usize,
+        /// Those that the cache does not have; members that are made in one go have one name. What they need besides comes up on the way.
+        to_make: &'a [&'a str],
         /// A guess from earlier runs on this machine, or from the recipes; `None` if there is nothing to go by.
         expected: Option<Duration>,
     },

@@ -1,7 +1,8 @@
 //! `openg2p bundle`: make, check and list bundles.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
@@ -235,6 +236,22 @@ fn error(error: &BundleError) -> CliError {
 struct Shown {
     progress: Progress,
     checked: Mutex<u64>,
+    /// What was counted beforehand.
+    counted: Mutex<BTreeSet<String>>,
+}
+
+impl Shown {
+    fn new(printer: &Printer) -> Self {
+        Self {
+            progress: printer.progress(),
+            checked: Mutex::default(),
+            counted: Mutex::default(),
+        }
+    }
+
+    fn counted(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.counted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl BundleProgress for Shown {
@@ -244,13 +261,20 @@ impl BundleProgress for Shown {
                 members,
                 to_make,
                 expected,
-            } if to_make > 0 => {
+            } if !to_make.is_empty() => {
                 let time = expected.map_or(String::new(), |time| format!(", about {}", human_duration(time)));
                 self.progress
-                    .message(&format!("{members} members, {to_make} to make or fetch{time}"));
-                self.progress.start(to_make);
+                    .message(&format!("{members} members, {} to make or fetch{time}", to_make.len()));
+                self.progress.start(to_make.len());
+                self.counted().extend(to_make.iter().map(|what| (*what).to_owned()));
             }
-            Event::Started { what, .. } => self.progress.step_started(what, what),
+            Event::Started { what, .. } => {
+                // a program or a base that members need
+                if !self.counted().contains(what) {
+                    self.progress.one_more();
+                }
+                self.progress.step_started(what, what);
+            }
             Event::Finished { what, .. } => self.progress.step_finished(what, &Outcome::Done),
             Event::Failed { what } => self
                 .progress
@@ -264,7 +288,7 @@ impl BundleProgress for Shown {
                 let mut told = self
                     .checked
                     .lock()
-                    .unwrap_or_else(std::sync::PoisonError::into_inner);
+                    .unwrap_or_else(PoisonError::into_inner);
                 let tenth = bytes * 10 / of;
                 while *told < tenth {
                     *told += 1;
@@ -282,10 +306,7 @@ fn make(args: &CreateArgs, context: &Context<'_>) -> Result<Exit, CliError> {
     let mut options =
         options(&args.bundle.bundle, &args.sources, &args.mirrors).map_err(|failure| error(&failure))?;
     options.refresh = args.refresh;
-    let shown = Shown {
-        progress: printer.progress(),
-        checked: Mutex::new(0),
-    };
+    let shown = Shown::new(printer);
     let started = std::time::Instant::now();
     let report = create(&args.sources.source, &options, &shown).map_err(|failure| error(&failure))?;
     let took = human_duration(Duration::from_secs(started.elapsed().as_secs()));
@@ -315,10 +336,7 @@ fn moved_json(moved: &[Moved]) -> Vec<serde_json::Value> {
 
 fn bring_up_to_date(args: &LockArgs, context: &Context<'_>) -> Result<Exit, CliError> {
     let printer = context.printer;
-    let shown = Shown {
-        progress: printer.progress(),
-        checked: Mutex::new(0),
-    };
+    let shown = Shown::new(printer);
     let moved = options(Path::new("bundle"), &args.sources, &args.mirrors)
         .and_then(|options| lock(&args.sources.source, &options, &shown))
         .map_err(|failure| error(&failure))?;
@@ -337,12 +355,8 @@ fn bring_up_to_date(args: &LockArgs, context: &Context<'_>) -> Result<Exit, CliE
 
 fn verify(args: &VerifyArgs, printer: &Printer) -> Result<Exit, CliError> {
     let directory = &args.bundle.bundle;
-    let progress = printer.progress();
-    progress.start(10);
-    let shown = Shown {
-        progress,
-        checked: Mutex::new(0),
-    };
+    let shown = Shown::new(printer);
+    shown.progress.start(10);
     let findings = check::verify(directory, &shown).map_err(|failure| error(&failure))?;
     if let Some(expected) = args.digest.as_ref().filter(|digest| **digest != findings.digest) {
         let message = format!(

@@ -131,6 +131,12 @@ impl Progress {
         });
     }
 
+    /// A step came up that was not counted.
+    pub fn one_more(&self) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.total += 1;
+    }
+
     /// A step started.
     pub fn step_started(&self, id: &str, label: &str) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -328,6 +334,21 @@ mod tests {
         let expected = "[1/3] done  install containerd  0 s\na message\n\
                         [3/3] FAIL  start Nginx: port 443 is taken  0 s\n1 of 3 steps failed  (0 s)\n";
         assert_eq!(run(false), expected);
+    }
+
+    #[test]
+    fn what_was_not_counted_makes_the_sum_larger() {
+        let (environment, captured) = Environment::captured();
+        let progress = Printer::new(&GlobalArgs::default(), &environment).progress();
+        progress.start(1);
+        for (id, counted) in [("go/etcd", false), ("image/etcd", true)] {
+            if !counted {
+                progress.one_more();
+            }
+            progress.step_started(id, id);
+            progress.step_finished(id, &Outcome::Done);
+        }
+        assert_eq!(captured.stderr(), "[1/2] done  go/etcd  0 s\n[2/2] done  image/etcd  0 s\n");
     }
 
     #[test]
