@@ -94,7 +94,11 @@ pub(crate) fn run(arguments: &Arguments, store: &Store, printer: &Printer) -> an
     }
     let there = all.len();
     let drawn = draw(all, arguments.seed, arguments.sample);
-    printer.say(&format!("    {} of {there} mutants, drawn with seed {}", drawn.len(), arguments.seed));
+    printer.say(&format!(
+        "    {} of {there} mutants, drawn with seed {}",
+        drawn.len(),
+        arguments.seed
+    ));
     let mut lines = Vec::new();
     let (mut caught, mut viable) = (0, 0);
     for (place, part) in parts.iter().enumerate() {
@@ -108,7 +112,10 @@ pub(crate) fn run(arguments: &Arguments, store: &Store, printer: &Printer) -> an
         }
         let count = try_all(&runner, &checkout, &program, part, &names, &logs)?;
         let of = count.caught + count.missed.len();
-        lines.push(format!("{:<9} {:>3} of {of:>3} caught, {} do not compile", part.name, count.caught, count.unviable));
+        lines.push(format!(
+            "{:<9} {:>3} of {of:>3} caught, {} do not compile",
+            part.name, count.caught, count.unviable
+        ));
         lines.extend(count.missed.iter().map(|name| format!("  missed  {name}")));
         caught += count.caught;
         viable += of;
@@ -127,7 +134,10 @@ fn install(runner: &Runner<'_>, checkout: &Path, cache: &Path) -> anyhow::Result
     let root = cache.join("test-tools").join(format!("cargo-mutants-{VERSION}"));
     let program = root.join("bin/cargo-mutants");
     if !program.exists() {
-        let mut command = cargo(checkout, &["install", "--locked", "cargo-mutants", "--version", VERSION]);
+        let mut command = cargo(
+            checkout,
+            &["install", "--locked", "cargo-mutants", "--version", VERSION],
+        );
         command.arg("--root").arg(&root);
         runner.step("build cargo-mutants", Duration::from_mins(4), || {
             runner.run("build-mutants", command)?.expect(0)?;
@@ -206,9 +216,11 @@ fn try_all(
         command.args(["--", "--test", "it", "--"]).args(part.named);
     }
     let guess = Duration::from_secs(60 + 25 * names.len() as u64);
-    let ran = runner.step(&format!("{} mutants of {}", names.len(), part.name), guess, || {
-        runner.run(&format!("mutants-{}", part.name), command)
-    })?;
+    let ran = runner.step(
+        &format!("{} mutants of {}", names.len(), part.name),
+        guess,
+        || runner.run(&format!("mutants-{}", part.name), command),
+    )?;
     // 2: some were missed; 3: some took too long
     ensure!(
         matches!(ran.code, Some(0 | 2 | 3)),
@@ -230,7 +242,12 @@ fn count(text: &str) -> anyhow::Result<Count> {
         match outcome["summary"].as_str() {
             Some("CaughtMutant" | "Timeout") => count.caught += 1,
             Some("Unviable") => count.unviable += 1,
-            _ => count.missed.push(mutant["name"].as_str().unwrap_or("a mutant without a name").to_owned()),
+            _ => count.missed.push(
+                mutant["name"]
+                    .as_str()
+                    .unwrap_or("a mutant without a name")
+                    .to_owned(),
+            ),
         }
     }
     Ok(count)
@@ -242,7 +259,9 @@ mod tests {
 
     #[test]
     fn the_same_seed_draws_the_same_mutants_in_whatever_order_they_come() {
-        let all: Vec<(usize, String)> = (0..500).map(|number| (number % 3, format!("m{number}"))).collect();
+        let all: Vec<(usize, String)> = (0..500)
+            .map(|number| (number % 3, format!("m{number}")))
+            .collect();
         let mut other = all.clone();
         other.reverse();
         let drawn = draw(all.clone(), 1, 100);
@@ -265,6 +284,9 @@ mod tests {
 
     #[test]
     fn a_name_is_matched_as_it_is() {
-        assert_eq!(exactly("a.rs:1: replace x -> (y)"), "^a\\.rs:1: replace x -> \\(y\\)$");
+        assert_eq!(
+            exactly("a.rs:1: replace x -> (y)"),
+            "^a\\.rs:1: replace x -> \\(y\\)$"
+        );
     }
 }

@@ -27,7 +27,10 @@ impl Progress for Terminal {
                 to_make,
                 expected,
             } => {
-                eprintln!("{at:7.1} {members} members, {} to make, about {expected:?}", to_make.len());
+                eprintln!(
+                    "{at:7.1} {members} members, {} to make, about {expected:?}",
+                    to_make.len()
+                );
             }
             Event::Started { what, expected } => eprintln!("{at:7.1} {what} (last time {expected:?})"),
             Event::Finished { what, took } => {

@@ -23,7 +23,9 @@ impl From<Failure> for CliError {
         // these come before any effect; everything else may have left something that the next run goes on from
         let kind = match failure.code.as_str() {
             "run::unknown" | "run::none" => ErrorKind::BadInput,
-            "run::locked" | "verify::not-installed" | "ledger::not-lost" | "ledger::older" => ErrorKind::Refused,
+            "run::locked" | "verify::not-installed" | "ledger::not-lost" | "ledger::older" => {
+                ErrorKind::Refused
+            }
             _ => ErrorKind::Failed,
         };
         let mut error = CliError::new(kind, failure.code, format!("{} failed", failure.what))

@@ -1,12 +1,21 @@
 //! Drops a database and its role, if and only if this owner made them.
 
+use std::time::{Duration, Instant};
+
 use crate::arguments::Remove;
 use crate::catalogue::{self, Database};
 use crate::deadline::Deadline;
 use crate::error::{InitError, refuse_all};
 use crate::mark::{judge_database, judge_role};
+use crate::name::Name;
 use crate::provisioner::{enter, statement};
 use openg2p_json_log::Log;
+use tokio_postgres::Client;
+
+/// How long a session may take to end whose program has ended already; `DROP DATABASE` itself waits as long (`CountOtherDBBackends`).
+const ENDING: Duration = Duration::from_secs(5);
+/// How often it is looked for.
+const AGAIN: Duration = Duration::from_millis(100);
 
 /// Drops what is ours and says so; what is already gone is no error.
 pub(crate) async fn run(wanted: &Remove, log: &Log) -> Result<(), InitError> {
@@ -48,8 +57,12 @@ pub(crate) async fn run(wanted: &Remove, log: &Log) -> Result<(), InitError> {
                 role: wanted.username.as_str().to_owned(),
             });
         }
-        let sessions = catalogue::sessions(client, &wanted.database).await?;
-        if !sessions.is_empty() && !wanted.terminate_sessions {
+        let sessions = if wanted.terminate_sessions {
+            Vec::new()
+        } else {
+            lasting_sessions(client, &wanted.database, deadline).await?
+        };
+        if !sessions.is_empty() {
             refusals.push(InitError::SessionsOpen {
                 database: wanted.database.as_str().to_owned(),
                 count: sessions.len(),
@@ -114,6 +127,22 @@ pub(crate) async fn run(wanted: &Remove, log: &Log) -> Result<(), InitError> {
         log.info("removed", &message, &[("took", &took)]);
     }
     Ok(())
+}
+
+/// The sessions on a database, without those that are about to end: a server notices late that a program is gone.
+async fn lasting_sessions(
+    client: &Client,
+    database: &Name,
+    deadline: Deadline,
+) -> Result<Vec<String>, InitError> {
+    let start = Instant::now();
+    loop {
+        let sessions = catalogue::sessions(client, database).await?;
+        if sessions.is_empty() || start.elapsed() > ENDING {
+            return Ok(sessions);
+        }
+        tokio::time::sleep(deadline.at_most(AGAIN)).await;
+    }
 }
 
 fn is_half_made(found: &Database, wanted: &Remove) -> bool {

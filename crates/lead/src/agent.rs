@@ -299,9 +299,16 @@ async fn answer(request: Request) -> Result<Reply, PortError> {
             let _lock = lock::take(remembered, "putting the ledger back")?;
             let ledger = kept.bytes().and_then(|bytes| saved::unpack(&bytes));
             let ledger = ledger.ok_or_else(|| {
-                PortError::new("ledger::torn", "put the ledger back", "this host", "it was damaged on the way")
+                PortError::new(
+                    "ledger::torn",
+                    "put the ledger back",
+                    "this host",
+                    "it was damaged on the way",
+                )
             })?;
-            saved::put_back(state().as_ref(), &ledger).await.map_err(unreadable)?;
+            saved::put_back(state().as_ref(), &ledger)
+                .await
+                .map_err(unreadable)?;
             Reply::Done
         }
         Request::Forget => {

@@ -191,7 +191,9 @@ async fn remove(world: &World, slot: &str, from: usize) -> Result<(), PortError>
 
 /// The newest copy that can be had, and what it is called.
 async fn best(world: &World, state: &dyn State) -> Result<Option<(Ledger, &'static str)>, RecordError> {
-    let put_back = saved::find(state).await?.map(|ledger| (ledger, "the copy that was put back"));
+    let put_back = saved::find(state)
+        .await?
+        .map(|ledger| (ledger, "the copy that was put back"));
     let in_cluster = match find(world).await {
         Ok(found) => found.map(|ledger| (ledger, "the copy in the cluster")),
         // a person put the other one back, and may well have done so because the cluster is no more

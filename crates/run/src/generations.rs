@@ -159,7 +159,9 @@ pub(crate) async fn read(state: &dyn State) -> Result<Read, RecordError> {
     let epochs = epochs_of(&names);
     let mut older: Vec<u64> = names.iter().filter_map(|name| older::generation(name)).collect();
     older.sort_unstable();
-    let put_back = names.iter().any(|name| saved::PUT_BACK.ends_with(&format!("/{name}")));
+    let put_back = names
+        .iter()
+        .any(|name| saved::PUT_BACK.ends_with(&format!("/{name}")));
     let mut warnings = Vec::new();
     let mut damaged = Vec::new();
     let mut base = None;

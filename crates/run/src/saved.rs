@@ -13,7 +13,12 @@ pub(crate) const PUT_BACK: &str = "ledger/put-back";
 /// The bytes to keep.
 pub fn pack(ledger: &Ledger) -> Result<Vec<u8>, PortError> {
     copy::pack(ledger).map_err(|error| {
-        PortError::new("ledger::pack", "pack the ledger", ledger.site.clone(), error.to_string())
+        PortError::new(
+            "ledger::pack",
+            "pack the ledger",
+            ledger.site.clone(),
+            error.to_string(),
+        )
     })
 }
 
@@ -36,7 +41,9 @@ pub async fn put_back(state: &dyn State, ledger: &Ledger) -> Result<(), RecordEr
         Ok(read) => {
             let why = format!("this host has its own, of generation {}", read.ledger.generation);
             return Err(refused("ledger::not-lost", why)
-                .hint("to go on from the kept one all the same, move /var/lib/openg2p/state/ledger aside first")
+                .hint(
+                    "to go on from the kept one all the same, move /var/lib/openg2p/state/ledger aside first",
+                )
                 .into());
         }
         Err(RecordError::Lost(..)) => {}

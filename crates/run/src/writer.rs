@@ -140,15 +140,21 @@ impl Writer {
         self.write_all(&mut files, waiting).await;
         answered.try_recv().unwrap_or_else(|_| {
             let why = "it was not written";
-            Err(PortError::new("run::record", "write the records", self.run.clone(), why))
+            Err(PortError::new(
+                "run::record",
+                "write the records",
+                self.run.clone(),
+                why,
+            ))
         })
     }
 
     async fn write_all(&self, files: &mut Files, waiting: Vec<Waiting>) {
         let changes: Vec<LedgerChange> = waiting.iter().filter_map(|one| one.change.clone()).collect();
-        let logged = match changes.is_empty() {
-            true => Ok(Vec::new()),
-            false => self.append_log(files, changes).await,
+        let logged = if changes.is_empty() {
+            Ok(Vec::new())
+        } else {
+            self.append_log(files, changes).await
         };
         let (logged, refusal) = match logged {
             Ok(logged) => (logged, None),

@@ -153,7 +153,12 @@ impl State for StateDirectory {
         let appended = tokio::task::spawn_blocking(move || append(&path, &bytes)).await;
         appended.unwrap_or_else(|error| {
             let path = self.path(name).display().to_string();
-            Err(PortError::new("host::file", "append to a file", path, error.to_string()))
+            Err(PortError::new(
+                "host::file",
+                "append to a file",
+                path,
+                error.to_string(),
+            ))
         })
     }
 

@@ -15,7 +15,10 @@ pub(crate) fn run(site: &Site, runner: &Runner<'_>, tally: &Tally<'_>) -> anyhow
     let restore = || runner.run("ledger-restore", site.command(&["ledger", "restore", FILE]));
     let refused = restore()?;
     tally.check("a ledger is not put back over one that can be read", {
-        refused.expect(2).and_then(|ran| ran.says("ledger::not-lost")).map(drop)
+        refused
+            .expect(2)
+            .and_then(|ran| ran.says("ledger::not-lost"))
+            .map(drop)
     });
     site.on_host("rm -r /var/lib/openg2p/state/ledger")?;
     site.kubectl("delete secrets --namespace kube-system --selector openg2p.org/ledger-copy")?;

@@ -2,9 +2,11 @@
 
 use std::{
     fs,
+    io::Write as _,
     net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::atomic::{AtomicUsize, Ordering},
     time::{Duration, Instant},
 };
 
@@ -21,6 +23,8 @@ pub(crate) struct Nginx {
     pub(crate) address: String,
     /// `127.0.0.1:port` without.
     pub(crate) plain: String,
+    /// How many requests of the log's own there were.
+    marks: AtomicUsize,
 }
 
 /// Two ports that are free now, and that the kernel gives to nobody else in the next moment.
@@ -58,6 +62,7 @@ impl Nginx {
             program,
             address: format!("127.0.0.1:{port}"),
             plain: format!("127.0.0.1:{plain}"),
+            marks: AtomicUsize::new(0),
         };
         nginx.wait("the server answers", || {
             std::net::TcpStream::connect(&nginx.address).is_ok()
@@ -82,8 +87,19 @@ impl Nginx {
         format!("https://{}/{name}", self.address)
     }
 
-    /// What was asked so far, as `status path range`, without the empty connections of the waiting above.
+    /// What was asked so far, as `status path range`, without the empty connections of the waiting above. Nginx notes a request when
+    /// its answer is on its way, and takes one behind the other: what stands before a request of our own is all that there was.
     pub(crate) fn log(&self) -> Vec<String> {
+        let mark = format!("/mark-{}", self.marks.fetch_add(1, Ordering::Relaxed));
+        let mut stream = std::net::TcpStream::connect(&self.plain).unwrap();
+        let request = format!("GET {mark} HTTP/1.1\r\nHost: mark\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).unwrap();
+        self.wait(&mark, || self.lines().iter().any(|line| line.contains(&mark)));
+        let before = self.lines().into_iter().take_while(|line| !line.contains(&mark));
+        before.filter(|line| !line.contains(" /mark-")).collect()
+    }
+
+    fn lines(&self) -> Vec<String> {
         let text = fs::read_to_string(self.folder.path().join("access.log")).unwrap_or_default();
         text.lines().map(|line| line.trim().to_owned()).collect()
     }
@@ -91,7 +107,7 @@ impl Nginx {
     /// Waits until the log has a line with this beginning.
     pub(crate) fn wait_for(&self, beginning: &str) {
         self.wait(beginning, || {
-            self.log().iter().any(|line| line.starts_with(beginning))
+            self.lines().iter().any(|line| line.starts_with(beginning))
         });
     }
 

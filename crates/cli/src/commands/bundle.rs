@@ -263,10 +263,13 @@ impl BundleProgress for Shown {
                 expected,
             } if !to_make.is_empty() => {
                 let time = expected.map_or(String::new(), |time| format!(", about {}", human_duration(time)));
-                self.progress
-                    .message(&format!("{members} members, {} to make or fetch{time}", to_make.len()));
+                self.progress.message(&format!(
+                    "{members} members, {} to make or fetch{time}",
+                    to_make.len()
+                ));
                 self.progress.start(to_make.len());
-                self.counted().extend(to_make.iter().map(|what| (*what).to_owned()));
+                self.counted()
+                    .extend(to_make.iter().map(|what| (*what).to_owned()));
             }
             Event::Started { what, .. } => {
                 // a program or a base that members need
@@ -285,10 +288,7 @@ impl BundleProgress for Shown {
             )),
             Event::Moved(moved) => self.progress.message(&format!("moved: {moved}")),
             Event::Checked { bytes, of } if of > 0 => {
-                let mut told = self
-                    .checked
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner);
+                let mut told = self.checked.lock().unwrap_or_else(PoisonError::into_inner);
                 let tenth = bytes * 10 / of;
                 while *told < tenth {
                     *told += 1;

@@ -81,9 +81,14 @@ fn restore(args: &FileArgs, context: &Context<'_>) -> Result<Exit, CliError> {
             .hint("take another one of your backups; nothing was changed")
     })?;
     if ledger.site != site.name {
-        return Err(CliError::refused("ledger::other-site", "this is another site's ledger")
-            .at(args.file.display())
-            .because(format!("it is of `{}`, the site file says `{}`", ledger.site, site.name)));
+        return Err(
+            CliError::refused("ledger::other-site", "this is another site's ledger")
+                .at(args.file.display())
+                .because(format!(
+                    "it is of `{}`, the site file says `{}`",
+                    ledger.site, site.name
+                )),
+        );
     }
     super::block_on(async {
         let mut lead = Lead::connect(&site, args.lead.identity.as_deref()).await?;
@@ -93,9 +98,10 @@ fn restore(args: &FileArgs, context: &Context<'_>) -> Result<Exit, CliError> {
         }
     })?;
     tell(context, "restored", &ledger, &args.file);
-    context
-        .printer
-        .next("openg2p plan", "shows what differs from it; the next apply goes on from it");
+    context.printer.next(
+        "openg2p plan",
+        "shows what differs from it; the next apply goes on from it",
+    );
     Ok(Exit::Done)
 }
 

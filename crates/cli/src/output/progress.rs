@@ -348,7 +348,10 @@ mod tests {
             progress.step_started(id, id);
             progress.step_finished(id, &Outcome::Done);
         }
-        assert_eq!(captured.stderr(), "[1/2] done  go/etcd  0 s\n[2/2] done  image/etcd  0 s\n");
+        assert_eq!(
+            captured.stderr(),
+            "[1/2] done  go/etcd  0 s\n[2/2] done  image/etcd  0 s\n"
+        );
     }
 
     #[test]

@@ -34,7 +34,10 @@ fn a_ledger_is_saved_for_its_owner_alone_and_an_earlier_file_is_replaced_whole()
     assert!(run.err.contains("generation 7"), "{}", run.err);
     let path = host.place.path("ledger.gz");
     assert_eq!(std::fs::read(&path).unwrap(), kept("ministry"));
-    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(
+        std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
 
     let host = Host::answers(vec![Reply::Ledger(KeptLedger::new(b"damaged"))]);
     host.place.write("ledger.gz", "earlier");
@@ -57,7 +60,9 @@ fn what_is_no_ledger_of_this_site_is_refused_before_any_connection() {
     let run = place.run(&["ledger", "restore", "ledger.gz"]).ends_with(1);
     assert!(run.err.contains("error[ledger::torn]"), "{}", run.err);
     place.write("ledger.gz", &whole);
-    let run = place.run(&["ledger", "restore", "ledger.gz", "-o", "json"]).ends_with(2);
+    let run = place
+        .run(&["ledger", "restore", "ledger.gz", "-o", "json"])
+        .ends_with(2);
     assert_eq!(run.json()["error"]["code"], "ledger::other-site");
 }
 

@@ -12,6 +12,10 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     ),
     ("open sessions are in the way", open_sessions_are_in_the_way),
     (
+        "a session that is about to end is waited for",
+        a_session_that_ends_is_waited_for,
+    ),
+    (
         "a role that is used elsewhere keeps its database",
         a_role_that_is_used_elsewhere,
     ),
@@ -70,35 +74,51 @@ fn removes_only_what_bears_the_mark(server: &Server) {
     module.run("remove", &[]).expect(0, "removed");
 }
 
-fn open_sessions_are_in_the_way(server: &Server) {
-    let module = Module::new(server, "busy");
-    module.run("provision", &[]).expect(0, "provisioned");
+/// Holds a session of the module for so many seconds while `act` runs; gives whether it ended by itself.
+fn with_session(server: &Server, module: &Module, seconds: u32, act: impl FnOnce()) -> bool {
     std::thread::scope(|scope| {
         let session = scope.spawn(|| {
             server.sql_as(
                 (&module.username, &module.password),
-                "busy_db",
-                "select pg_sleep(30)",
+                &module.database,
+                &format!("select pg_sleep({seconds})"),
             )
         });
-        while server
-            .sql(
-                "postgres",
-                "select 1 from pg_stat_activity where datname = 'busy_db'",
-            )
-            .is_empty()
-        {
+        let held = format!(
+            "select 1 from pg_stat_activity where datname = '{}'",
+            module.database
+        );
+        while server.sql("postgres", &held).is_empty() {
             std::thread::sleep(std::time::Duration::from_millis(20));
         }
+        act();
+        session.join().unwrap().is_ok()
+    })
+}
+
+fn open_sessions_are_in_the_way(server: &Server) {
+    let module = Module::new(server, "busy");
+    module.run("provision", &[]).expect(0, "provisioned");
+    let ended = with_session(server, &module, 30, || {
         let refused = module.run("remove", &[]).expect(2, "init::sessions-open");
         assert!(refused.text.contains("busy_user (pid "), "{}", refused.text);
         assert_eq!(exists(server, "busy"), (true, true));
         module
             .run("remove", &["--terminate-sessions"])
             .expect(0, "removed");
-        assert!(session.join().unwrap().is_err());
     });
+    assert!(!ended, "the session was not ended");
     assert_eq!(exists(server, "busy"), (false, false));
+}
+
+fn a_session_that_ends_is_waited_for(server: &Server) {
+    let module = Module::new(server, "ending");
+    module.run("provision", &[]).expect(0, "provisioned");
+    let ended = with_session(server, &module, 1, || {
+        module.run("remove", &[]).expect(0, "removed");
+    });
+    assert!(ended, "the session was ended");
+    assert_eq!(exists(server, "ending"), (false, false));
 }
 
 fn a_role_that_is_used_elsewhere(server: &Server) {

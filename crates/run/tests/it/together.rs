@@ -120,7 +120,11 @@ fn what_waits_is_written_with_one_call_and_nothing_is_told_before_it_is_on_disk(
         let (ledger, warnings) = read(&state).unwrap();
         assert_eq!((ledger.entries.len(), warnings.len()), (STEPS, 0), "{turns}");
         assert_eq!(ledger.generation, 2 * STEPS as u64, "{turns}");
-        assert_eq!(block_on(Memory::audit(state.as_ref())).unwrap(), [""; 0], "{turns}");
+        assert_eq!(
+            block_on(Memory::audit(state.as_ref())).unwrap(),
+            [""; 0],
+            "{turns}"
+        );
         let appends = slow.appends.load(Ordering::Relaxed);
         // two files, two changes of each step, and the last line; alone each change is written by itself
         let alone = 2 * 2 * STEPS + 1;
@@ -147,7 +151,12 @@ fn a_disk_that_fills_up_at_any_byte_loses_nothing_that_was_told_to_be_there() {
         let (memory, _) = open(&state, "r1");
         slow.inner.room(room);
         let told = all(&memory, &slow);
-        let refused = told.iter().flatten().flatten().filter(|told| told.is_err()).count();
+        let refused = told
+            .iter()
+            .flatten()
+            .flatten()
+            .filter(|told| told.is_err())
+            .count();
         assert!(refused > 0, "{room}");
         failed += refused;
         // somebody makes room, and the run goes on with other things
@@ -161,13 +170,21 @@ fn a_disk_that_fills_up_at_any_byte_loses_nothing_that_was_told_to_be_there() {
             let entry = ledger.entries.get(&thing(number, 20).resource);
             match told {
                 [Some(Ok(())), Some(Ok(()))] => {
-                    assert_eq!(entry.map(|entry| entry.state), Some(EntryState::Present), "{room}");
+                    assert_eq!(
+                        entry.map(|entry| entry.state),
+                        Some(EntryState::Present),
+                        "{room}"
+                    );
                 }
                 [Some(Ok(())), _] => assert!(entry.is_some(), "{room}: step {number}"),
                 _ => {}
             }
         }
-        assert_eq!(memory.ledger(), ledger, "{room}: what is known and what is on disk");
+        assert_eq!(
+            memory.ledger(),
+            ledger,
+            "{room}: what is known and what is on disk"
+        );
     }
     assert!(failed > 100 && went_on > 20, "{failed} {went_on}");
 }
@@ -192,7 +209,10 @@ fn a_late_run_is_refused_with_all_that_waits() {
     });
     block_on(take(state.as_ref(), &who("r2"))).unwrap();
     let told = all(&memory, &slow);
-    assert!(told.iter().all(|told| matches!(told, [Some(Err(error)), None] if error.code == "run::fenced")));
+    assert!(
+        told.iter()
+            .all(|told| matches!(told, [Some(Err(error)), None] if error.code == "run::fenced"))
+    );
     assert_eq!(files(&slow.fast()).len(), 0);
     let nothing: Value = json!(slow.appends.load(Ordering::Relaxed));
     assert_eq!(nothing, 0);

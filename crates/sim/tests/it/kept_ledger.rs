@@ -41,7 +41,10 @@ fn a_host_that_lost_everything_goes_on_from_a_kept_ledger() {
     put_back(&simulation, &saved::unpack(&kept).unwrap()).unwrap();
     let (read, warnings) = known(&simulation).unwrap();
     assert_eq!(read, before);
-    assert!(warnings[0].contains("the copy that was put back is used"), "{warnings:?}");
+    assert!(
+        warnings[0].contains("the copy that was put back is used"),
+        "{warnings:?}"
+    );
     // a second time does no harm
     put_back(&simulation, &before).unwrap();
 
@@ -53,13 +56,19 @@ fn a_host_that_lost_everything_goes_on_from_a_kept_ledger() {
     };
     simulation
         .drive(async {
-            let opened = Memory::open_or_copy(&world, simulation.state(), info).await.unwrap();
+            let opened = Memory::open_or_copy(&world, simulation.state(), info)
+                .await
+                .unwrap();
             let first = before.entries.keys().next().unwrap();
             opened.0.removing(first).await.unwrap().unwrap();
         })
         .unwrap();
     let (read, warnings) = known(&simulation).unwrap();
-    assert_eq!((read.entries.len(), warnings.len()), (before.entries.len(), 0), "{warnings:?}");
+    assert_eq!(
+        (read.entries.len(), warnings.len()),
+        (before.entries.len(), 0),
+        "{warnings:?}"
+    );
     let names: Vec<String> = simulation.things().state.keys().cloned().collect();
     assert!(!names.iter().any(|name| name.contains("put-back")), "{names:?}");
     destroy(&simulation, None, "destroy").well();
@@ -78,7 +87,9 @@ fn a_kept_ledger_that_is_older_than_what_is_left_is_refused() {
                 *bytes = bytes[..bytes.len() / 2].into();
             }
         }
-        things.state.retain(|name, _| !name.starts_with("ledger/000000000000"));
+        things
+            .state
+            .retain(|name, _| !name.starts_with("ledger/000000000000"));
     });
     assert_eq!(put_back(&simulation, &before), Err("ledger::older".into()));
     assert!(known(&simulation).unwrap_err().starts_with("ledger::lost"));
@@ -103,7 +114,10 @@ fn the_later_one_of_two_copies_is_used() {
     put_back(&simulation, &before).unwrap();
     let (read, warnings) = known(&simulation).unwrap();
     assert_eq!(read, later);
-    assert!(warnings[0].contains("the copy in the cluster is used"), "{warnings:?}");
+    assert!(
+        warnings[0].contains("the copy in the cluster is used"),
+        "{warnings:?}"
+    );
 }
 
 #[test]

@@ -128,7 +128,9 @@ impl Transport {
     /// How many requests the server did not answer so far, and whether it answered one just now.
     pub(super) async fn contact(&self) -> (u64, bool) {
         let contact = *self.contact.lock().await;
-        let fresh = contact.answered.is_some_and(|answered| answered.elapsed() < FRESH);
+        let fresh = contact
+            .answered
+            .is_some_and(|answered| answered.elapsed() < FRESH);
         (contact.silences, fresh)
     }
 

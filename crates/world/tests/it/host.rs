@@ -211,7 +211,9 @@ impl TestHost {
         // and what has not written it failed, and is ended with all that it left behind
         self.end_masters().await;
         started.status = Some(1);
-        started.stderr.push_str("the PID file is empty: No space left on device");
+        started
+            .stderr
+            .push_str("the PID file is empty: No space left on device");
         Ok(started)
     }
 
