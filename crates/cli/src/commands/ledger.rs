@@ -35,8 +35,9 @@ pub enum Verb {
 #[derive(Debug, Args)]
 pub struct FileArgs {
     /// The file: the ledger with its digest, packed by gzip
+    // `file` is the site file's, of all commands
     #[arg(value_name = "FILE")]
-    pub file: PathBuf,
+    pub path: PathBuf,
     /// How the lead node is reached.
     #[command(flatten)]
     pub lead: LeadArgs,
@@ -62,28 +63,28 @@ fn save(args: &FileArgs, context: &Context<'_>) -> Result<Exit, CliError> {
     let ledger = saved::unpack(&bytes).ok_or_else(|| {
         CliError::failed("ledger::torn", "the ledger was damaged on the way").hint("try again")
     })?;
-    write(&args.file, &bytes)?;
-    tell(context, "saved", &ledger, &args.file);
+    write(&args.path, &bytes)?;
+    tell(context, "saved", &ledger, &args.path);
     Ok(Exit::Done)
 }
 
 fn restore(args: &FileArgs, context: &Context<'_>) -> Result<Exit, CliError> {
     let site = site(context)?;
-    let bytes = std::fs::read(&args.file).map_err(|error| {
+    let bytes = std::fs::read(&args.path).map_err(|error| {
         CliError::bad_input("ledger::file", "the kept ledger cannot be read")
-            .at(args.file.display())
+            .at(args.path.display())
             .because(error)
     })?;
     let ledger = saved::unpack(&bytes).ok_or_else(|| {
         CliError::bad_input("ledger::torn", "this is no whole ledger")
-            .at(args.file.display())
+            .at(args.path.display())
             .because("it was not written by `openg2p ledger save`, is cut off, or was altered")
             .hint("take another one of your backups; nothing was changed")
     })?;
     if ledger.site != site.name {
         return Err(
             CliError::refused("ledger::other-site", "this is another site's ledger")
-                .at(args.file.display())
+                .at(args.path.display())
                 .because(format!(
                     "it is of `{}`, the site file says `{}`",
                     ledger.site, site.name
@@ -97,7 +98,7 @@ fn restore(args: &FileArgs, context: &Context<'_>) -> Result<Exit, CliError> {
             other => Err(unexpected(&other)),
         }
     })?;
-    tell(context, "restored", &ledger, &args.file);
+    tell(context, "restored", &ledger, &args.path);
     context.printer.next(
         "openg2p plan",
         "shows what differs from it; the next apply goes on from it",

@@ -84,19 +84,19 @@ type Told = [Option<Result<(), PortError>>; 2];
 /// One step as the executor does it. Whatever is told to be on disk is looked up there at once.
 async fn step(memory: &Memory, state: &Slow, number: usize) -> Told {
     let thing = thing(number, 20);
-    let on_disk = || {
-        let ledger = read(&state.fast()).unwrap().0;
+    let on_disk = async || {
+        let (ledger, _) = Memory::read(state.fast().as_ref()).await.unwrap();
         ledger.entries.get(&thing.resource).map(|entry| entry.state)
     };
     let intended = intend(memory, &thing).await;
     if intended.is_err() {
         return [Some(intended), None];
     }
-    assert_eq!(on_disk(), Some(EntryState::Intended), "step {number}");
+    assert_eq!(on_disk().await, Some(EntryState::Intended), "step {number}");
     wait(number % 5).await;
     let present = memory.present(&thing.resource, json!({"uid": number})).await;
     if present.is_ok() {
-        assert_eq!(on_disk(), Some(EntryState::Present), "step {number}");
+        assert_eq!(on_disk().await, Some(EntryState::Present), "step {number}");
     }
     [Some(intended), Some(present)]
 }
