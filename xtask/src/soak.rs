@@ -29,6 +29,11 @@ const PARTS: &[(&str, &str, &str)] = &[
         "kills on real files, Nginx and nftables, two thousand",
     ),
     (
+        "openg2p-chart",
+        "hostile_values_are",
+        "hostile words in the shipped charts, under all their values",
+    ),
+    (
         "openg2p-init",
         "real_servers",
         "kills and cut links on PostgreSQL",

@@ -3,15 +3,15 @@
 {{- end }}
 
 {{- define "example-bank.commonEnv" -}}
-- {name: DATABASE_HOST, value: {{ .Values.database.host | quote }}}
+- {name: DATABASE_HOST, value: {{ include "openg2p.literal" .Values.database.host }}}
 - {name: DATABASE_PORT, value: {{ .Values.database.port | quote }}}
-- {name: DATABASE_NAME, value: {{ .Values.database.name | quote }}}
+- {name: DATABASE_NAME, value: {{ include "openg2p.literal" .Values.database.name }}}
 - {name: DATABASE_CREDENTIALS, value: /run/openg2p/database}
-- {name: REDIS_HOST, value: {{ .Values.redis.host | quote }}}
+- {name: REDIS_HOST, value: {{ include "openg2p.literal" .Values.redis.host }}}
 - {name: REDIS_PORT, value: {{ .Values.redis.port | quote }}}
 - {name: REDIS_DATABASE, value: {{ .Values.redis.database | quote }}}
 - {name: REDIS_PASSWORD_FILE, value: /run/openg2p/redis/password}
-- {name: TZ, value: {{ .Values.timezone | quote }}}
+- {name: TZ, value: {{ include "openg2p.literal" .Values.timezone }}}
 {{- end }}
 
 {{- define "example-bank.apiEnv" -}}
@@ -24,10 +24,10 @@
 {{- define "example-bank.volumes" -}}
 - {name: tmp, emptyDir: {}}
 - name: database
-  secret: {secretName: {{ include "example-bank.databaseSecret" . }}, defaultMode: 0440}
+  secret: {secretName: {{ include "example-bank.databaseSecret" . | quote }}, defaultMode: 0440}
 - name: redis
   secret:
-    secretName: {{ .Values.redis.existingSecret }}
+    secretName: {{ .Values.redis.existingSecret | quote }}
     defaultMode: 0440
     items: [{key: password, path: password}]
 {{- end }}
@@ -62,7 +62,7 @@ template:
       {{- include "postgres-init.wait" $init | nindent 6 }}
     containers:
       - name: migrate
-        image: {{ include "openg2p.image" .Values.image }}
+        image: {{ include "openg2p.image" .Values.image | quote }}
         imagePullPolicy: {{ .Values.image.pullPolicy }}
         command: [python, /app/api/main.py, migrate]
         env:
@@ -77,5 +77,5 @@ template:
     volumes:
       {{- include "example-bank.volumes" . | nindent 6 }}
       - name: accounts
-        configMap: {name: {{ include "example-bank.accountsName" . }}}
+        configMap: {name: {{ include "example-bank.accountsName" . | quote }}}
 {{- end }}

@@ -3,17 +3,17 @@
 {{- end }}
 
 {{- define "g2p-bridge.commonEnv" -}}
-- {name: DATABASE_HOST, value: {{ .Values.database.host | quote }}}
+- {name: DATABASE_HOST, value: {{ include "openg2p.literal" .Values.database.host }}}
 - {name: DATABASE_PORT, value: {{ .Values.database.port | quote }}}
-- {name: DATABASE_NAME, value: {{ .Values.database.name | quote }}}
+- {name: DATABASE_NAME, value: {{ include "openg2p.literal" .Values.database.name }}}
 - {name: DATABASE_CREDENTIALS, value: /run/openg2p/database}
 - {name: HTTP_TIMEOUT_SECONDS, value: {{ .Values.httpTimeoutSeconds | quote }}}
-- {name: TZ, value: {{ .Values.timezone | quote }}}
+- {name: TZ, value: {{ include "openg2p.literal" .Values.timezone }}}
 {{- end }}
 
 {{- define "g2p-bridge.celeryEnv" -}}
 {{ include "g2p-bridge.commonEnv" . }}
-- {name: REDIS_HOST, value: {{ .Values.redis.host | quote }}}
+- {name: REDIS_HOST, value: {{ include "openg2p.literal" .Values.redis.host }}}
 - {name: REDIS_PORT, value: {{ .Values.redis.port | quote }}}
 - {name: REDIS_DATABASE, value: {{ .Values.redis.database | quote }}}
 - {name: REDIS_PASSWORD_FILE, value: /run/openg2p/redis/password}
@@ -25,10 +25,10 @@
 - {name: G2P_BRIDGE_HOST, value: "0.0.0.0"}
 - {name: G2P_BRIDGE_PORT, value: "8000"}
 - {name: G2P_BRIDGE_LOGGING_LEVEL, value: {{ .Values.packageLogLevel | quote }}}
-- {name: G2P_BRIDGE_OAUTH_TOKEN_URL, value: {{ .Values.partnerKeys.tokenUrl | quote }}}
-- {name: G2P_BRIDGE_OAUTH_CLIENT_ID, value: {{ .Values.partnerKeys.clientId | quote }}}
-- {name: G2P_BRIDGE_OAUTH_APPLICATION_ID, value: {{ .Values.partnerKeys.applicationId | quote }}}
-- {name: G2P_BRIDGE_JWT_VERIFY_URL, value: {{ .Values.partnerKeys.verifyUrl | quote }}}
+- {name: G2P_BRIDGE_OAUTH_TOKEN_URL, value: {{ include "openg2p.literal" .Values.partnerKeys.tokenUrl }}}
+- {name: G2P_BRIDGE_OAUTH_CLIENT_ID, value: {{ include "openg2p.literal" .Values.partnerKeys.clientId }}}
+- {name: G2P_BRIDGE_OAUTH_APPLICATION_ID, value: {{ include "openg2p.literal" .Values.partnerKeys.applicationId }}}
+- {name: G2P_BRIDGE_JWT_VERIFY_URL, value: {{ include "openg2p.literal" .Values.partnerKeys.verifyUrl }}}
 - {name: G2P_BRIDGE_MAX_UPLOAD_FILE_SIZE, value: {{ .Values.api.maxUploadBytes | int64 | quote }}}
 - {name: OAUTH_CLIENT_SECRET_FILE, value: /run/openg2p/partner-keys/secret}
 {{- end }}
@@ -59,36 +59,36 @@
 {{ include "g2p-bridge.celeryEnv" . }}
 - {name: TASK_SECONDS, value: {{ .Values.workers.taskSeconds | quote }}}
 - {name: G2P_BRIDGE_CELERY_WORKERS_LOGGING_LEVEL, value: {{ .Values.packageLogLevel | quote }}}
-- {name: G2P_BRIDGE_CELERY_WORKERS_MAPPER_RESOLVE_API_URL, value: {{ .Values.spar.resolveUrl | quote }}}
-- {name: G2P_BRIDGE_CELERY_WORKERS_BANK_FA_DECONSTRUCT_STRATEGY, value: {{ .Values.spar.bankAddressPattern | quote }}}
-- {name: G2P_BRIDGE_CELERY_WORKERS_SENDER_ID, value: {{ .Values.signing.senderId | quote }}}
-- {name: PRIVATE_KEY_FILE, value: {{ printf "/run/openg2p/signing/%s" .Values.signing.key | quote }}}
+- {name: G2P_BRIDGE_CELERY_WORKERS_MAPPER_RESOLVE_API_URL, value: {{ include "openg2p.literal" .Values.spar.resolveUrl }}}
+- {name: G2P_BRIDGE_CELERY_WORKERS_BANK_FA_DECONSTRUCT_STRATEGY, value: {{ include "openg2p.literal" .Values.spar.bankAddressPattern }}}
+- {name: G2P_BRIDGE_CELERY_WORKERS_SENDER_ID, value: {{ include "openg2p.literal" .Values.signing.senderId }}}
+- {name: PRIVATE_KEY_FILE, value: {{ printf "/run/openg2p/signing/%s" .Values.signing.key | include "openg2p.literal" }}}
 # The bank connectors are a library with a prefix of their own.
-- {name: G2P_BRIDGE_CELERY_PRODUCERS_FUNDS_AVAILABLE_CHECK_URL_EXAMPLE_BANK, value: {{ printf "%s/check_funds" .Values.bank.url | quote }}}
-- {name: G2P_BRIDGE_CELERY_PRODUCERS_FUNDS_BLOCK_URL_EXAMPLE_BANK, value: {{ printf "%s/block_funds" .Values.bank.url | quote }}}
-- {name: G2P_BRIDGE_CELERY_PRODUCERS_FUNDS_DISBURSEMENT_URL_EXAMPLE_BANK, value: {{ printf "%s/initiate_payment" .Values.bank.url | quote }}}
+- {name: G2P_BRIDGE_CELERY_PRODUCERS_FUNDS_AVAILABLE_CHECK_URL_EXAMPLE_BANK, value: {{ printf "%s/check_funds" .Values.bank.url | include "openg2p.literal" }}}
+- {name: G2P_BRIDGE_CELERY_PRODUCERS_FUNDS_BLOCK_URL_EXAMPLE_BANK, value: {{ printf "%s/block_funds" .Values.bank.url | include "openg2p.literal" }}}
+- {name: G2P_BRIDGE_CELERY_PRODUCERS_FUNDS_DISBURSEMENT_URL_EXAMPLE_BANK, value: {{ printf "%s/initiate_payment" .Values.bank.url | include "openg2p.literal" }}}
 {{- end }}
 
 {{- define "g2p-bridge.databaseVolume" -}}
 - {name: tmp, emptyDir: {}}
 - name: database
-  secret: {secretName: {{ include "g2p-bridge.databaseSecret" . }}, defaultMode: 0440}
+  secret: {secretName: {{ include "g2p-bridge.databaseSecret" . | quote }}, defaultMode: 0440}
 {{- end }}
 
 {{- define "g2p-bridge.apiVolumes" -}}
 {{ include "g2p-bridge.databaseVolume" . }}
 - name: partner-keys
   secret:
-    secretName: {{ .Values.partnerKeys.existingSecret }}
+    secretName: {{ .Values.partnerKeys.existingSecret | quote }}
     defaultMode: 0440
-    items: [{key: {{ .Values.partnerKeys.clientId }}, path: secret}]
+    items: [{key: {{ .Values.partnerKeys.clientId | quote }}, path: secret}]
 {{- end }}
 
 {{- define "g2p-bridge.celeryVolumes" -}}
 {{ include "g2p-bridge.databaseVolume" . }}
 - name: redis
   secret:
-    secretName: {{ .Values.redis.existingSecret }}
+    secretName: {{ .Values.redis.existingSecret | quote }}
     defaultMode: 0440
     items: [{key: password, path: password}]
 {{- end }}
@@ -117,7 +117,7 @@ template:
       {{- include "postgres-init.wait" $init | nindent 6 }}
     containers:
       - name: migrate
-        image: {{ include "openg2p.image" .Values.image }}
+        image: {{ include "openg2p.image" .Values.image | quote }}
         imagePullPolicy: {{ .Values.image.pullPolicy }}
         command: [python, /app/api/main.py, migrate]
         env:

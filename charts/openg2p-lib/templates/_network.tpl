@@ -6,7 +6,7 @@ opens exactly these ways; all else is closed by the default deny of openg2p-comm
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 metadata:
-  name: {{ .component }}-reaches
+  name: {{ printf "%s-reaches" .component | quote }}
   labels:
     {{- include "openg2p.labels" . | nindent 4 }}
 spec:
@@ -20,7 +20,7 @@ spec:
         - podSelector:
             matchLabels:
               app.kubernetes.io/part-of: openg2p
-              app.kubernetes.io/component: {{ .component }}
+              app.kubernetes.io/component: {{ .component | quote }}
       ports:
         - protocol: TCP
           port: {{ .port }}
@@ -38,14 +38,14 @@ components, "cidrs" of address ranges outside. "root" and "component" give the l
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 metadata:
-  name: {{ .component }}-to-{{ .target }}
+  name: {{ printf "%s-to-%s" .component .target | quote }}
   labels:
     {{- include "openg2p.labels" . | nindent 4 }}
 spec:
   podSelector:
     matchLabels:
       app.kubernetes.io/part-of: openg2p
-      app.kubernetes.io/component: {{ .target }}
+      app.kubernetes.io/component: {{ .target | quote }}
   policyTypes: [Ingress]
   ingress:
     - from:
@@ -53,11 +53,11 @@ spec:
         - podSelector:
             matchLabels:
               app.kubernetes.io/part-of: openg2p
-              app.kubernetes.io/component: {{ . }}
+              app.kubernetes.io/component: {{ . | quote }}
         {{- end }}
         {{- range .cidrs }}
         - ipBlock:
-            cidr: {{ . }}
+            cidr: {{ . | quote }}
         {{- end }}
       ports:
         - protocol: TCP

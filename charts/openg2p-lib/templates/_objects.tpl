@@ -6,8 +6,8 @@ one component, one name, in one namespace.
 {{/* Labels by which a component's pods are found. They never change: selectors are immutable. */}}
 {{- define "openg2p.selector" -}}
 app.kubernetes.io/name: {{ .root.Chart.Name }}
-app.kubernetes.io/instance: {{ .root.Release.Name }}
-app.kubernetes.io/component: {{ .component }}
+app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
+app.kubernetes.io/component: {{ .component | quote }}
 {{- end }}
 
 {{/* Labels of a pod: without the chart's version, which would restart every pod whenever any chart file changes. */}}
@@ -21,6 +21,14 @@ app.kubernetes.io/part-of: openg2p
 {{ include "openg2p.podLabels" . }}
 app.kubernetes.io/managed-by: {{ .root.Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
+{{- end }}
+
+{{/*
+A text for a container's variable or argument, as a YAML scalar. The kubelet puts another variable's value in the place of `$(NAME)` there, and
+one `$` in that of two; with every `$` doubled, the program gets the text as it was given.
+*/}}
+{{- define "openg2p.literal" -}}
+{{ . | toString | replace "$" "$$" | quote }}
 {{- end }}
 
 {{/* An image reference; takes the image's own values. */}}
@@ -59,7 +67,7 @@ release is removed: a new password for a database that remains would lock everyb
 apiVersion: v1
 kind: Secret
 metadata:
-  name: {{ .name }}
+  name: {{ .name | quote }}
   labels:
     {{- include "openg2p.labels" . | nindent 4 }}
   annotations:
@@ -68,9 +76,9 @@ type: Opaque
 data:
   {{- range $key, $value := .data }}
   {{- if hasKey $data $key }}
-  {{ $key }}: {{ index $data $key }}
+  {{ $key | quote }}: {{ index $data $key | quote }}
   {{- else }}
-  {{ $key }}: {{ $value | default (randAlphaNum 32) | b64enc }}
+  {{ $key | quote }}: {{ $value | default (randAlphaNum 32) | b64enc | quote }}
   {{- end }}
   {{- end }}
 {{- end }}

@@ -35,21 +35,22 @@ template:
       {{- include "openg2p.podSecurity" (dict "uid" 1001) | nindent 6 }}
     containers:
       - name: postgres-init
-        image: {{ include "openg2p.image" .settings.image }}
+        image: {{ include "openg2p.image" .settings.image | quote }}
         imagePullPolicy: {{ .settings.image.pullPolicy }}
         args:
           - provision
-          - --host={{ .database.host }}
+          - {{ printf "--host=%s" .database.host | include "openg2p.literal" }}
           - --port={{ .database.port }}
           - --provisioner-username-file=/run/openg2p/provisioner/username
           - --provisioner-password-file=/run/openg2p/provisioner/password
-          - --maintenance-database={{ .settings.provisioner.database }}
-          - --database={{ .database.name }}
-          - --username={{ .database.username }}
+          - {{ printf "--maintenance-database=%s" .settings.provisioner.database | include "openg2p.literal" }}
+          - {{ printf "--database=%s" .database.name | include "openg2p.literal" }}
+          - {{ printf "--username=%s" .database.username | include "openg2p.literal" }}
           - --password-file=/run/openg2p/database/password
-          - --owner={{ .settings.owner | default (printf "%s/%s" .root.Release.Namespace .component) }}
+          {{- $owner := .settings.owner | default (printf "%s/%s" .root.Release.Namespace .component) }}
+          - {{ printf "--owner=%s" $owner | include "openg2p.literal" }}
           {{- with .database.extensions }}
-          - --extensions={{ join "," . }}
+          - {{ printf "--extensions=%s" (join "," .) | include "openg2p.literal" }}
           {{- end }}
           - --deadline={{ .settings.deadlineSeconds }}s
           - --refused-deadline={{ .settings.refusedSeconds }}s
@@ -62,9 +63,9 @@ template:
           - {name: database, mountPath: /run/openg2p/database, readOnly: true}
     volumes:
       - name: provisioner
-        secret: {secretName: {{ .settings.provisioner.existingSecret }}, defaultMode: 0440}
+        secret: {secretName: {{ .settings.provisioner.existingSecret | quote }}, defaultMode: 0440}
       - name: database
-        secret: {secretName: {{ .secret }}, defaultMode: 0440}
+        secret: {secretName: {{ .secret | quote }}, defaultMode: 0440}
 {{- end }}
 
 {{/*
@@ -79,7 +80,7 @@ Finished Jobs stay, for their logs, until the next change.
 apiVersion: batch/v1
 kind: Job
 metadata:
-  name: {{ $component }}-{{ $spec | sha256sum | trunc 8 }}
+  name: {{ printf "%s-%s" $component ($spec | sha256sum | trunc 8) | quote }}
   labels:
     {{- include "openg2p.labels" $labels | nindent 4 }}
 spec:
@@ -98,14 +99,14 @@ when its time is over. An open port proves neither. It mounts the pod's volume `
 */}}
 {{- define "postgres-init.wait" -}}
 - name: wait-for-database
-  image: {{ include "openg2p.image" .settings.image }}
+  image: {{ include "openg2p.image" .settings.image | quote }}
   imagePullPolicy: {{ .settings.image.pullPolicy }}
   args:
     - wait
-    - --host={{ .database.host }}
+    - {{ printf "--host=%s" .database.host | include "openg2p.literal" }}
     - --port={{ .database.port }}
-    - --database={{ .database.name }}
-    - --username={{ .database.username }}
+    - {{ printf "--database=%s" .database.name | include "openg2p.literal" }}
+    - {{ printf "--username=%s" .database.username | include "openg2p.literal" }}
     - --password-file=/run/openg2p/database/password
     {{- range .tables }}
     - --table={{ . }}

@@ -3,9 +3,9 @@
 {{- end }}
 
 {{- define "spar.commonEnv" -}}
-- {name: DATABASE_HOST, value: {{ .Values.database.host | quote }}}
+- {name: DATABASE_HOST, value: {{ include "openg2p.literal" .Values.database.host }}}
 - {name: DATABASE_PORT, value: {{ .Values.database.port | quote }}}
-- {name: DATABASE_NAME, value: {{ .Values.database.name | quote }}}
+- {name: DATABASE_NAME, value: {{ include "openg2p.literal" .Values.database.name }}}
 - {name: DATABASE_CREDENTIALS, value: /run/openg2p/database}
 - {name: HTTP_TIMEOUT_SECONDS, value: {{ .Values.httpTimeoutSeconds | quote }}}
 {{- end }}
@@ -15,14 +15,14 @@
 - {name: SPAR_MAPPER_HOST, value: "0.0.0.0"}
 - {name: SPAR_MAPPER_PORT, value: "8000"}
 - {name: SPAR_MAPPER_LOGGING_LEVEL, value: {{ .Values.packageLogLevel | quote }}}
-- {name: SPAR_MAPPER_OAUTH_TOKEN_URL, value: {{ .Values.partnerKeys.tokenUrl | quote }}}
-- {name: SPAR_MAPPER_OAUTH_CLIENT_ID, value: {{ .Values.partnerKeys.clientId | quote }}}
-- {name: SPAR_MAPPER_OAUTH_APPLICATION_ID, value: {{ .Values.partnerKeys.applicationId | quote }}}
-- {name: SPAR_MAPPER_JWT_VERIFY_URL, value: {{ .Values.partnerKeys.verifyUrl | quote }}}
+- {name: SPAR_MAPPER_OAUTH_TOKEN_URL, value: {{ include "openg2p.literal" .Values.partnerKeys.tokenUrl }}}
+- {name: SPAR_MAPPER_OAUTH_CLIENT_ID, value: {{ include "openg2p.literal" .Values.partnerKeys.clientId }}}
+- {name: SPAR_MAPPER_OAUTH_APPLICATION_ID, value: {{ include "openg2p.literal" .Values.partnerKeys.applicationId }}}
+- {name: SPAR_MAPPER_JWT_VERIFY_URL, value: {{ include "openg2p.literal" .Values.partnerKeys.verifyUrl }}}
 - {name: SPAR_MAPPER_DEFAULT_CALLBACK_TIMEOUT, value: {{ .Values.mapper.callbackTimeoutSeconds | quote }}}
-- {name: SPAR_MAPPER_CALLBACK_SENDER_ID, value: {{ .Values.mapper.callbackSenderId | quote }}}
+- {name: SPAR_MAPPER_CALLBACK_SENDER_ID, value: {{ include "openg2p.literal" .Values.mapper.callbackSenderId }}}
 {{- with .Values.mapper.callbackUrl }}
-- {name: SPAR_MAPPER_DEFAULT_CALLBACK_URL, value: {{ . | quote }}}
+- {name: SPAR_MAPPER_DEFAULT_CALLBACK_URL, value: {{ include "openg2p.literal" . }}}
 {{- end }}
 - {name: OAUTH_CLIENT_SECRET_FILE, value: /run/openg2p/partner-keys/secret}
 {{- end }}
@@ -32,23 +32,23 @@
 - {name: SPAR_SELFSERVICE_HOST, value: "0.0.0.0"}
 - {name: SPAR_SELFSERVICE_PORT, value: "8000"}
 - {name: SPAR_SELFSERVICE_LOGGING_LEVEL, value: {{ .Values.packageLogLevel | quote }}}
-- {name: SPAR_SELFSERVICE_MAPPER_API_URL, value: {{ .Values.selfService.mapperUrl | quote }}}
+- {name: SPAR_SELFSERVICE_MAPPER_API_URL, value: {{ include "openg2p.literal" .Values.selfService.mapperUrl }}}
 - {name: SPAR_SELFSERVICE_MAPPER_API_TIMEOUT, value: {{ .Values.selfService.mapperTimeoutSeconds | quote }}}
 - {name: SPAR_SELFSERVICE_AUTH_ENABLED, value: "true"}
-- {name: SPAR_SELFSERVICE_AUTH_DEFAULT_ISSUERS, value: {{ toJson .Values.selfService.auth.issuers | quote }}}
-- {name: SPAR_SELFSERVICE_AUTH_DEFAULT_AUDIENCES, value: {{ toJson .Values.selfService.auth.audiences | quote }}}
-- {name: SPAR_SELFSERVICE_AUTH_DEFAULT_JWKS_URLS, value: {{ toJson .Values.selfService.auth.jwksUrls | quote }}}
+- {name: SPAR_SELFSERVICE_AUTH_DEFAULT_ISSUERS, value: {{ toJson .Values.selfService.auth.issuers | include "openg2p.literal" }}}
+- {name: SPAR_SELFSERVICE_AUTH_DEFAULT_AUDIENCES, value: {{ toJson .Values.selfService.auth.audiences | include "openg2p.literal" }}}
+- {name: SPAR_SELFSERVICE_AUTH_DEFAULT_JWKS_URLS, value: {{ toJson .Values.selfService.auth.jwksUrls | include "openg2p.literal" }}}
 {{- end }}
 
 {{- define "spar.mapperVolumes" -}}
 - {name: tmp, emptyDir: {}}
 - name: database
-  secret: {secretName: {{ include "spar.databaseSecret" . }}, defaultMode: 0440}
+  secret: {secretName: {{ include "spar.databaseSecret" . | quote }}, defaultMode: 0440}
 - name: partner-keys
   secret:
-    secretName: {{ .Values.partnerKeys.existingSecret }}
+    secretName: {{ .Values.partnerKeys.existingSecret | quote }}
     defaultMode: 0440
-    items: [{key: {{ .Values.partnerKeys.clientId }}, path: secret}]
+    items: [{key: {{ .Values.partnerKeys.clientId | quote }}, path: secret}]
 {{- end }}
 
 {{- define "spar.mapperMounts" -}}
@@ -77,7 +77,7 @@ template:
       {{- if .Values.selfService.enabled }}
       # Both services keep their tables in one database; one after the other, each makes its own.
       - name: self-service
-        image: {{ include "openg2p.image" .Values.image }}
+        image: {{ include "openg2p.image" .Values.image | quote }}
         imagePullPolicy: {{ .Values.image.pullPolicy }}
         command: [python, /app/self-service/main.py, migrate]
         env:
@@ -91,7 +91,7 @@ template:
       {{- end }}
     containers:
       - name: mapper
-        image: {{ include "openg2p.image" .Values.image }}
+        image: {{ include "openg2p.image" .Values.image | quote }}
         imagePullPolicy: {{ .Values.image.pullPolicy }}
         command: [python, /app/mapper/main.py, migrate]
         env:

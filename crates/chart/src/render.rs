@@ -167,12 +167,10 @@ pub fn render(chart: &Chart, options: &RenderOptions) -> Result<Rendered, ChartE
 pub fn effective_values(chart: &Chart, options: &RenderOptions) -> Result<Json, ChartError> {
     on_large_stack(|| {
         let (_, values) = prepare(chart, options)?;
-        let yaml =
-            functions::serialize::to_yaml(&Value::Map(values)).map_err(|reason| ChartError::Values {
-                chart: chart.name().to_owned(),
-                reason,
-            })?;
-        Ok(yaml::to_json(&yaml))
+        functions::serialize::to_json_value(&Value::Map(values)).map_err(|reason| ChartError::Values {
+            chart: chart.name().to_owned(),
+            reason,
+        })
     })
 }
 

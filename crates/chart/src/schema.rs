@@ -4,7 +4,6 @@ use crate::error::ChartError;
 use crate::functions::serialize;
 use crate::instance::Instance;
 use crate::template::value::{Map, Value};
-use crate::yaml;
 
 /// Checks the values of a chart and its subcharts.
 pub(crate) fn validate(chart: &Instance<'_>, values: &Map) -> Result<(), ChartError> {
@@ -39,7 +38,7 @@ fn collect(chart: &Instance<'_>, values: &Map, reason: &mut String) {
 /// Checks one table of values against one schema.
 pub(crate) fn check(schema: &[u8], values: &Map) -> Result<(), String> {
     let schema: serde_json::Value = serde_json::from_slice(schema).map_err(|error| error.to_string())?;
-    let values = serialize::to_yaml(&Value::Map(values.clone())).map(|values| yaml::to_json(&values))?;
+    let values = serialize::to_json_value(&Value::Map(values.clone()))?;
     let validator = jsonschema::validator_for(&schema).map_err(|error| error.to_string())?;
     let errors: Vec<String> = validator
         .iter_errors(&values)

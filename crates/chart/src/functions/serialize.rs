@@ -13,10 +13,19 @@ const MAX_DEPTH: usize = 1000;
 
 /// The value as `sigs.k8s.io/yaml` sees it, that is, after a round trip through JSON.
 pub(crate) fn to_yaml(value: &Value) -> Result<Yaml, String> {
-    yaml_at(value, 0)
+    yaml_at(value, readable, 0)
 }
 
-fn yaml_at(value: &Value, depth: usize) -> Result<Yaml, String> {
+/// The value as Go's JSON reader sees what Go's JSON writer made of it; that takes characters which YAML refuses.
+pub(crate) fn to_json_value(value: &Value) -> Result<serde_json::Value, String> {
+    yaml_at(value, |text| Ok(text.to_owned()), 0).map(|value| crate::yaml::to_json(&value))
+}
+
+fn yaml_at(
+    value: &Value,
+    readable: fn(&str) -> Result<String, String>,
+    depth: usize,
+) -> Result<Yaml, String> {
     if depth > MAX_DEPTH {
         return Err("json: unsupported value: encountered a cycle".to_owned());
     }
@@ -33,7 +42,7 @@ fn yaml_at(value: &Value, depth: usize) -> Result<Yaml, String> {
         Value::List(list) => Yaml::Seq(
             list.items
                 .iter()
-                .map(|item| yaml_at(item, depth + 1))
+                .map(|item| yaml_at(item, readable, depth + 1))
                 .collect::<Result<_, _>>()?,
         ),
         Value::Map(map) if map.nil => Yaml::Null,
@@ -44,13 +53,13 @@ fn yaml_at(value: &Value, depth: usize) -> Result<Yaml, String> {
                     (MapKind::Files, Value::Str(text)) => {
                         Yaml::Str(base64::engine::general_purpose::STANDARD.encode(text.as_bytes()))
                     }
-                    _ => yaml_at(&item, depth + 1)?,
+                    _ => yaml_at(&item, readable, depth + 1)?,
                 };
                 entries.insert(readable(&key)?, item);
             }
             Yaml::Map(entries)
         }
-        Value::Object(object) => yaml_at(&object.json(), depth + 1)?,
+        Value::Object(object) => yaml_at(&object.json(), readable, depth + 1)?,
     })
 }
 
@@ -237,6 +246,6 @@ fn pretty_at(value: &Value, depth: usize) -> Result<Yaml, String> {
             }
             Yaml::Map(entries)
         }
-        other => yaml_at(other, depth)?,
+        other => yaml_at(other, readable, depth)?,
     })
 }

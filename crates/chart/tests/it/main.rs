@@ -12,6 +12,7 @@
     reason = "tests read fixtures, run the oracle, say what they skip and stop at the first surprise"
 )]
 
+mod carried;
 mod case;
 mod expressions;
 mod fixtures;
