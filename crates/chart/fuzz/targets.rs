@@ -66,7 +66,7 @@ pub(crate) fn template(data: &[u8]) {
     match render(&chart, &RenderOptions::new(Release::new("r", "n"))) {
         Ok(rendered) => {
             let _ = rendered.images();
-            let _ = show_only(rendered.manifest(), &["templates/*".to_owned()]);
+            let _ = show_only(&rendered.manifest(), &["templates/*".to_owned()]);
         }
         Err(error) => accepted(&error),
     }

@@ -1,5 +1,7 @@
 //! A chart while it is rendered: its own copy of what dependencies and values change.
 
+use std::sync::Arc;
+
 use crate::load::{Chart, File};
 use crate::metadata::Metadata;
 use crate::template::value::{Map, Value};
@@ -26,7 +28,7 @@ impl<'c> Instance<'c> {
             chart
                 .values
                 .iter()
-                .map(|(key, value)| (key.as_str().into(), yaml::to_value(value)))
+                .map(|(key, value)| (Arc::clone(key), yaml::to_value(value)))
                 .collect(),
         );
         Self {

@@ -14,7 +14,7 @@
 //! ];
 //! let chart = Chart::load(files)?;
 //! let rendered = render(&chart, &RenderOptions::new(Release::new("demo", "default")))?;
-//! assert_eq!(rendered.objects[0].value["metadata"]["name"], "demo");
+//! assert_eq!(rendered.objects[0].value()["metadata"]["name"], "demo");
 //! # Ok::<(), openg2p_chart::ChartError>(())
 //! ```
 

@@ -6,7 +6,7 @@ use crate::archive;
 use crate::error::ChartError;
 use crate::ignore::IgnoreRules;
 use crate::metadata::Metadata;
-use crate::yaml::{self, Yaml};
+use crate::yaml::{self, Table, Yaml};
 
 /// Helm's limit for one file.
 pub(crate) const MAX_FILE: usize = 5 << 20;
@@ -19,7 +19,7 @@ const MAX_DEPTH: usize = 20;
 #[derive(Clone, Debug)]
 pub struct Chart {
     pub(crate) metadata: Metadata,
-    pub(crate) values: BTreeMap<String, Yaml>,
+    pub(crate) values: Table,
     pub(crate) schema: Option<Vec<u8>>,
     pub(crate) templates: Vec<File>,
     pub(crate) files: Vec<File>,
@@ -177,7 +177,7 @@ impl Chart {
         };
         let mut chart = Self {
             metadata,
-            values: BTreeMap::new(),
+            values: Table::default(),
             schema: None,
             templates: Vec::new(),
             files: Vec::new(),
@@ -298,7 +298,7 @@ fn described_missing(metadata: &Metadata) -> bool {
 }
 
 /// Reads a values file; the error is in Helm's words.
-pub(crate) fn read_values(text: &[u8]) -> Result<BTreeMap<String, Yaml>, String> {
+pub(crate) fn read_values(text: &[u8]) -> Result<Table, String> {
     // Helm has this limit for the files of a chart only; a user's file of that size would take gigabytes of memory.
     if text.len() > MAX_FILE {
         return Err(format!(
@@ -308,7 +308,7 @@ pub(crate) fn read_values(text: &[u8]) -> Result<BTreeMap<String, Yaml>, String>
     }
     match yaml::read(text) {
         Ok(Yaml::Map(entries)) => Ok(entries),
-        Ok(Yaml::Null) => Ok(BTreeMap::new()),
+        Ok(Yaml::Null) => Ok(Table::default()),
         Ok(other) => Err(format!(
             "cannot load values.yaml: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal {} into Go value of type map[string]interface {{}}",
             other.json_type()

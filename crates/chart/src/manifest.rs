@@ -1,9 +1,6 @@
 //! Divides what templates wrote into objects and hooks, and puts them in Helm's order.
 
 use std::collections::BTreeMap;
-use std::sync::OnceLock;
-
-use regex::Regex;
 
 use crate::error::ChartError;
 use crate::hooks::{Hook, Role, role_of};
@@ -55,19 +52,40 @@ pub(crate) fn sort(files: &BTreeMap<String, String>) -> Result<Documents, ChartE
     Ok(documents)
 }
 
-/// Helm's division of a text at lines that begin with `---`.
+/// Helm's division of a text at lines that begin with `---`: at what `(?:^|\s*\n)---\s*` matches.
 pub(crate) fn split(text: &str) -> Vec<&str> {
-    static SEPARATOR: OnceLock<Option<Regex>> = OnceLock::new();
     let text = text.trim_matches(go_space);
-    let separator = SEPARATOR.get_or_init(|| Regex::new(r"(?:^|[\t\n\x0C\r ]*\n)---[\t\n\x0C\r ]*").ok());
-    let Some(separator) = separator else {
-        return vec![text];
-    };
-    separator
-        .split(text)
-        .filter(|part| !part.is_empty())
+    let mut parts = Vec::new();
+    let mut rest = text;
+    let mut first = true;
+    while let Some((part, after)) = divided(rest, first) {
+        parts.push(part);
+        rest = after;
+        first = false;
+    }
+    parts.push(rest);
+    parts.retain(|part| !part.is_empty());
+    parts
+        .into_iter()
         .map(|part| part.trim_matches(go_space))
         .collect()
+}
+
+/// What is before the next separator and what is behind it. Only at the very beginning does a separator need no line break
+/// before it; one that belongs to the separator before does not count.
+fn divided(text: &str, first: bool) -> Option<(&str, &str)> {
+    const MARK: &str = "---";
+    let space = |character: char| matches!(character, '\t' | '\n' | '\u{c}' | '\r' | ' ');
+    if first && let Some(after) = text.strip_prefix(MARK) {
+        return Some(("", after.trim_start_matches(space)));
+    }
+    text.match_indices('\n').find_map(|(at, _)| {
+        let after = text[at + 1..].strip_prefix(MARK)?;
+        Some((
+            text[..at].trim_end_matches(space),
+            after.trim_start_matches(space),
+        ))
+    })
 }
 
 fn go_space(character: char) -> bool {
@@ -122,11 +140,11 @@ fn read(path: &str, text: &str) -> Result<Option<Document>, ChartError> {
         match member(metadata, "annotations") {
             None | Some(Yaml::Null) => {}
             Some(Yaml::Map(entries)) => {
-                for (key, value) in entries {
+                for (key, value) in entries.iter() {
                     let text = value.as_text().ok_or_else(|| {
                         mismatch(value, "struct field .metadata.annotations of type string")
                     })?;
-                    annotations.insert(key.clone(), text);
+                    annotations.insert(key.to_string(), text);
                 }
             }
             Some(other) => {
@@ -157,4 +175,31 @@ fn member<'y>(value: &'y Yaml, key: &str) -> Option<&'y Yaml> {
             .find(|(name, _)| name.eq_ignore_ascii_case(key))
             .map(|(_, value)| value)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::LazyLock;
+
+    use proptest::prelude::*;
+    use regex::Regex;
+
+    use super::*;
+
+    static PATTERN: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r"(?:^|[\t\n\x0C\r ]*\n)---[\t\n\x0C\r ]*").unwrap());
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
+
+        #[test]
+        fn texts_are_divided_as_by_helms_pattern(text in "(---|[- \\n\\ta]|\u{a0}|\u{c}|\r\n){0,16}") {
+            let wanted: Vec<&str> = PATTERN
+                .split(text.trim_matches(go_space))
+                .filter(|part| !part.is_empty())
+                .map(|part| part.trim_matches(go_space))
+                .collect();
+            prop_assert_eq!(split(&text), wanted);
+        }
+    }
 }

@@ -98,7 +98,7 @@ impl Metadata {
             }
             return Err(mismatch(&document, "Go value of type chart.Metadata"));
         };
-        for (key, value) in entries {
+        for (key, value) in entries.iter() {
             self.set(key, value)?;
         }
         Ok(())
@@ -133,8 +133,9 @@ impl Metadata {
             },
             "annotations" => match value {
                 Yaml::Map(entries) => {
-                    for (key, value) in entries {
-                        self.annotations.insert(key.clone(), text(value, "annotations")?);
+                    for (key, value) in entries.iter() {
+                        self.annotations
+                            .insert(key.to_string(), text(value, "annotations")?);
                     }
                 }
                 other => {
@@ -507,7 +508,7 @@ fn dependency(value: &Yaml) -> Result<Dependency, String> {
                 parent: part("parent"),
             })
         }
-        Yaml::Str(name) => Some(Import::Export(name.clone())),
+        Yaml::Str(name) => Some(Import::Export(name.to_string())),
         _ => None,
     };
     Ok(Dependency {

@@ -1,6 +1,7 @@
 //! Renders a chart.
 
 use std::collections::{BTreeMap, HashMap};
+use std::panic::{self, AssertUnwindSafe};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -174,25 +175,19 @@ pub fn effective_values(chart: &Chart, options: &RenderOptions) -> Result<Json, 
     })
 }
 
-pub(crate) fn on_large_stack<T: Send>(
-    work: impl FnOnce() -> Result<T, ChartError> + Send,
-) -> Result<T, ChartError> {
-    std::thread::scope(|scope| {
-        let internal = |reason: String| ChartError::Internal { reason };
-        let thread = std::thread::Builder::new()
-            .name("chart".to_owned())
-            .stack_size(STACK)
-            .spawn_scoped(scope, work)
-            .map_err(|error| internal(format!("no thread for templates: {error}")))?;
-        thread.join().unwrap_or_else(|panic| {
-            let text = panic
-                .downcast_ref::<String>()
-                .cloned()
-                .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
-                .unwrap_or_default();
-            Err(internal(format!(
-                "rendering stopped unexpectedly, which is a fault of this program: {text}"
-            )))
+/// Runs work on a stack of its own. It is not a thread of its own: to start one, and to give it memory of its own, would take
+/// as long as many a rendering.
+pub(crate) fn on_large_stack<T>(work: impl FnOnce() -> Result<T, ChartError>) -> Result<T, ChartError> {
+    // What the work has touched is not looked at any more after a panic.
+    let outcome = panic::catch_unwind(AssertUnwindSafe(|| stacker::grow(STACK, work)));
+    outcome.unwrap_or_else(|panic| {
+        let text = panic
+            .downcast_ref::<String>()
+            .cloned()
+            .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
+            .unwrap_or_default();
+        Err(ChartError::Internal {
+            reason: format!("rendering stopped unexpectedly, which is a fault of this program: {text}"),
         })
     })
 }

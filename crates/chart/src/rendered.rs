@@ -1,6 +1,7 @@
 //! What a chart turned into.
 
 use std::collections::BTreeSet;
+use std::sync::OnceLock;
 
 use serde_json::Value as Json;
 
@@ -19,7 +20,6 @@ pub struct Rendered {
     pub notes: Option<String>,
     /// The files of `crds/`, the chart's own and those of its subcharts.
     pub crds: Vec<Crd>,
-    manifest: String,
     /// The objects without the hooks, as they come out of the templates.
     body: String,
     hooks: Vec<(bool, String)>,
@@ -30,12 +30,29 @@ pub struct Rendered {
 pub struct RenderedObject {
     /// The template that wrote it, such as `chart/templates/service.yaml`.
     pub source: String,
-    /// The object.
-    pub value: Json,
     /// Its text as the template wrote it.
     pub text: String,
     /// What its hook annotations say, if it is a hook.
     pub hook: Option<Hook>,
+    document: Yaml,
+    value: OnceLock<Json>,
+}
+
+impl RenderedObject {
+    fn new(source: String, text: String, hook: Option<Hook>, document: Yaml) -> Self {
+        Self {
+            source,
+            text,
+            hook,
+            document,
+            value: OnceLock::new(),
+        }
+    }
+
+    /// The object. It is made when it is first asked for: who only prints a manifest does without.
+    pub fn value(&self) -> &Json {
+        self.value.get_or_init(|| yaml::to_json(&self.document))
+    }
 }
 
 /// A file of custom resource definitions.
@@ -71,26 +88,26 @@ impl Default for Parts {
     }
 }
 
-fn document(source: &str, text: &str) -> String {
-    format!("---\n# Source: {source}\n{text}\n")
+/// Writes a document as `helm template` prints it.
+fn write(out: &mut String, source: &str, text: &str) {
+    for part in ["---\n# Source: ", source, "\n", text, "\n"] {
+        out.push_str(part);
+    }
 }
 
-fn object_of(document: Document) -> RenderedObject {
-    RenderedObject {
-        value: yaml::to_json(&document.value),
-        source: document.source,
-        text: document.text,
-        hook: document.hook,
-    }
+/// Cuts white space off at both ends.
+fn trim(text: &mut String) {
+    text.truncate(text.trim_end().len());
+    let leading = text.len() - text.trim_start().len();
+    text.drain(..leading);
 }
 
 impl Rendered {
     pub(crate) fn new(documents: Documents, notes: Option<String>, crds: Vec<Crd>) -> Self {
-        let body: String = documents
-            .objects
-            .iter()
-            .map(|object| document(&object.source, &object.text))
-            .collect();
+        let mut body = String::new();
+        for object in &documents.objects {
+            write(&mut body, &object.source, &object.text);
+        }
         let is_test = |hook: &Document| {
             hook.hook
                 .as_ref()
@@ -99,30 +116,33 @@ impl Rendered {
         let hooks = documents
             .hooks
             .iter()
-            .map(|hook| (is_test(hook), document(&hook.source, &hook.text)))
+            .map(|hook| {
+                let mut text = String::new();
+                write(&mut text, &hook.source, &hook.text);
+                (is_test(hook), text)
+            })
             .collect();
         let objects = documents
             .objects
             .into_iter()
             .chain(documents.hooks)
             .filter(|document| document.value != Yaml::Null)
-            .map(object_of)
+            .map(|document| {
+                RenderedObject::new(document.source, document.text, document.hook, document.value)
+            })
             .collect();
-        let mut rendered = Self {
+        Self {
             objects,
             notes,
             crds,
-            manifest: String::new(),
             body,
             hooks,
-        };
-        rendered.manifest = rendered.manifest_of(Parts::default());
-        rendered
+        }
     }
 
     /// What `helm template` prints.
-    pub fn manifest(&self) -> &str {
-        &self.manifest
+    pub fn manifest(&self) -> String {
+        self.manifest_of(Parts::default())
     }
 
     /// What `helm template --include-crds` prints.
@@ -137,10 +157,11 @@ impl Rendered {
     pub fn manifest_of(&self, parts: Parts) -> String {
         let mut out = String::new();
         for crd in self.crds.iter().filter(|_| parts.crds) {
-            out.push_str(&document(&crd.source, &crd.text));
+            write(&mut out, &crd.source, &crd.text);
         }
         out.push_str(&self.body);
-        let mut out = format!("{}\n", out.trim());
+        trim(&mut out);
+        out.push('\n');
         let shown = |is_test: bool| parts.hooks && (parts.tests || !is_test);
         for (_, text) in self.hooks.iter().filter(|(is_test, _)| shown(*is_test)) {
             out.push_str(text);
@@ -153,7 +174,7 @@ impl Rendered {
         let all: BTreeSet<String> = self
             .objects
             .iter()
-            .flat_map(|object| images_of(&object.value))
+            .flat_map(|object| images_of(object.value()))
             .collect();
         all.into_iter().collect()
     }
@@ -181,17 +202,16 @@ impl Rendered {
                 .lines()
                 .find_map(|line| line.strip_prefix("# Source: "))
                 .unwrap_or_default();
-            objects.push(RenderedObject {
-                source: source.to_owned(),
-                value: yaml::to_json(&value),
-                text: text.to_owned(),
-                hook: None,
-            });
+            objects.push(RenderedObject::new(
+                source.to_owned(),
+                text.to_owned(),
+                None,
+                value,
+            ));
         }
         objects.extend(self.objects.into_iter().filter(|object| object.hook.is_some()));
         self.objects = objects;
         self.body = changed;
-        self.manifest = self.manifest_of(Parts::default());
         Ok(self)
     }
 }

@@ -8,7 +8,7 @@ use crate::assign::{self, Mode};
 use crate::error::ChartError;
 use crate::load;
 use crate::template::value::{Entries, Value};
-use crate::yaml::{self, Yaml};
+use crate::yaml::{self, Table, Yaml};
 
 /// A table of values as a user gives them, on top of which a chart's own are put.
 ///
@@ -175,10 +175,10 @@ fn merge(target: &mut BTreeMap<String, Node>, later: BTreeMap<String, Node>) {
     }
 }
 
-fn table(entries: &BTreeMap<String, Yaml>) -> BTreeMap<String, Node> {
+fn table(entries: &Table) -> BTreeMap<String, Node> {
     entries
         .iter()
-        .map(|(key, value)| (key.clone(), from_yaml(value)))
+        .map(|(key, value)| (key.to_string(), from_yaml(value)))
         .collect()
 }
 
@@ -190,7 +190,7 @@ fn from_yaml(yaml: &Yaml) -> Node {
         Yaml::Int(number) => Node::Float(*number as f64),
         Yaml::Uint(number) => Node::Float(*number as f64),
         Yaml::Float(number) => Node::Float(*number),
-        Yaml::Str(text) => Node::Str(text.clone()),
+        Yaml::Str(text) => Node::Str(text.to_string()),
         Yaml::Seq(items) => Node::List(items.iter().map(from_yaml).collect()),
         Yaml::Map(entries) => Node::Table(table(entries)),
     }

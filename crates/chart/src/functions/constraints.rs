@@ -1,5 +1,6 @@
 //! Version constraints such as `>=1.2 <2 || ^3.1-0`.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::sync::OnceLock;
 
@@ -22,31 +23,152 @@ struct Condition {
     patch_open: bool,
 }
 
-const OPERATORS: &str = r"=||!=|>|<|>=|=>|<=|=<|~|~>|\^";
 const VERSION: &str = r"v?([0-9|x|X|\*]+)(\.[0-9|x|X|\*]+)?(\.[0-9|x|X|\*]+)?(-([0-9A-Za-z\-]+(\.[0-9A-Za-z\-]+)*))?(\+([0-9A-Za-z\-]+(\.[0-9A-Za-z\-]+)*))?";
 
-struct Patterns {
-    range: Regex,
-    valid: Regex,
-    each: Regex,
-    one: Regex,
+/// Longer ones come before those that they begin with.
+const OPERATORS: &[&str] = &["!=", ">=", "=>", "<=", "=<", "~>", "=", ">", "<", "~", "^"];
+
+/// `1.2 - 1.4`, which means `>=1.2,<=1.4`. Hardly anybody writes it, and a pattern takes long to build.
+fn without_ranges(text: &str) -> Option<Cow<'_, str>> {
+    static RANGE: OnceLock<Option<Regex>> = OnceLock::new();
+    let has_range =
+        |part: &[u8]| matches!(part, [before, b'-', after] if is_space(*before) && is_space(*after));
+    if !text.as_bytes().windows(3).any(has_range) {
+        return Some(Cow::Borrowed(text));
+    }
+    let build = || {
+        regex::RegexBuilder::new(&format!(r"\s*({VERSION})\s+-\s+({VERSION})\s*"))
+            .unicode(false)
+            .build()
+            .ok()
+    };
+    let range = RANGE.get_or_init(build).as_ref()?;
+    Some(range.replace_all(text, |found: &regex::Captures<'_>| {
+        let part = |index: usize| found.get(index).map_or("", |part| part.as_str());
+        format!(">={},<={} ", part(1), part(11))
+    }))
 }
 
-fn patterns() -> Option<&'static Patterns> {
-    static PATTERNS: OnceLock<Option<Patterns>> = OnceLock::new();
-    PATTERNS
-        .get_or_init(|| {
-            let build = |pattern: String| regex::RegexBuilder::new(&pattern).unicode(false).build().ok();
-            Some(Patterns {
-                range: build(format!(r"\s*({VERSION})\s+-\s+({VERSION})\s*"))?,
-                valid: build(format!(
-                    r"^(\s*({OPERATORS})\s*({VERSION})\s*)((?:\s+|,\s*)({OPERATORS})\s*({VERSION})\s*)*$"
-                ))?,
-                each: build(format!(r"({OPERATORS})\s*({VERSION})"))?,
-                one: build(format!(r"^\s*({OPERATORS})\s*({VERSION})\s*$"))?,
-            })
-        })
-        .as_ref()
+fn is_space(byte: u8) -> bool {
+    matches!(byte, b'\t' | b'\n' | 0x0B | 0x0C | b'\r' | b' ')
+}
+
+fn is_number(byte: u8) -> bool {
+    matches!(byte, b'0'..=b'9' | b'x' | b'X' | b'*' | b'|')
+}
+
+fn is_identifier(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'-'
+}
+
+/// Reads the conditions of one alternative, from left to right; there is never a choice.
+struct Reader<'t> {
+    text: &'t str,
+    at: usize,
+}
+
+/// A condition as it is written.
+#[derive(Default)]
+struct Written<'t> {
+    operator: &'t str,
+    version: &'t str,
+    major: &'t str,
+    /// With the point before it, as the next.
+    minor: &'t str,
+    patch: &'t str,
+    /// With the dash before it.
+    prerelease: &'t str,
+}
+
+impl<'t> Reader<'t> {
+    fn rest(&self) -> &'t str {
+        &self.text[self.at..]
+    }
+
+    /// Passes over bytes of a kind, all of them ASCII, and tells how many there were.
+    fn run(&mut self, kind: fn(u8) -> bool) -> usize {
+        let length = self.rest().bytes().take_while(|byte| kind(*byte)).count();
+        self.at += length;
+        length
+    }
+
+    /// A mark and a word behind it, or nothing of both.
+    fn marked(&mut self, mark: char, kind: fn(u8) -> bool) -> bool {
+        let before = self.at;
+        if self.rest().starts_with(mark) {
+            self.at += mark.len_utf8();
+            if self.run(kind) > 0 {
+                return true;
+            }
+        }
+        self.at = before;
+        false
+    }
+
+    /// The same, with more words that points divide.
+    fn identifiers(&mut self, mark: char) {
+        if self.marked(mark, is_identifier) {
+            while self.marked('.', is_identifier) {}
+        }
+    }
+
+    fn since(&self, from: usize) -> &'t str {
+        &self.text[from..self.at]
+    }
+
+    fn condition(&mut self) -> Option<Written<'t>> {
+        let mut written = Written::default();
+        self.run(is_space);
+        if let Some(operator) = OPERATORS
+            .iter()
+            .copied()
+            .find(|operator| self.rest().starts_with(*operator))
+        {
+            written.operator = operator;
+            self.at += operator.len();
+        }
+        self.run(is_space);
+        let from = self.at;
+        if self.rest().starts_with('v') {
+            self.at += 1;
+        }
+        let mut before = self.at;
+        if self.run(is_number) == 0 {
+            return None;
+        }
+        written.major = self.since(before);
+        before = self.at;
+        if self.marked('.', is_number) {
+            written.minor = self.since(before);
+            before = self.at;
+            if self.marked('.', is_number) {
+                written.patch = self.since(before);
+            }
+        }
+        before = self.at;
+        self.identifiers('-');
+        written.prerelease = self.since(before);
+        self.identifiers('+');
+        written.version = self.since(from);
+        Some(written)
+    }
+
+    /// All conditions, with white space or a comma between them; nothing where there is anything else.
+    fn conditions(&mut self) -> Option<Vec<Written<'t>>> {
+        let mut found = vec![self.condition()?];
+        loop {
+            let spaces = self.run(is_space);
+            if self.rest().is_empty() {
+                return Some(found);
+            }
+            if self.rest().starts_with(',') {
+                self.at += 1;
+            } else if spaces == 0 {
+                return None;
+            }
+            found.push(self.condition()?);
+        }
+    }
 }
 
 impl Constraints {
@@ -55,22 +177,18 @@ impl Constraints {
         if text.len() > 512 {
             return Err("constraint string is too long (max 512 bytes)".to_owned());
         }
-        let patterns = patterns().ok_or("constraint parser error")?;
-        let text = patterns.range.replace_all(text, |found: &regex::Captures<'_>| {
-            let part = |index: usize| found.get(index).map_or("", |part| part.as_str());
-            format!(">={},<={} ", part(1), part(11))
-        });
+        let text = without_ranges(text).ok_or("constraint parser error")?;
         let alternatives = text
             .split("||")
             .map(|alternative| {
-                if !patterns.valid.is_match(alternative) {
-                    return Err(format!("improper constraint: {}", format::quote(alternative)));
+                let mut reader = Reader {
+                    text: alternative,
+                    at: 0,
+                };
+                match reader.conditions() {
+                    Some(conditions) => conditions.iter().map(Condition::new).collect(),
+                    None => Err(format!("improper constraint: {}", format::quote(alternative))),
                 }
-                patterns
-                    .each
-                    .find_iter(alternative)
-                    .map(|found| Condition::parse(found.as_str(), patterns))
-                    .collect()
             })
             .collect::<Result<_, _>>()?;
         Ok(Self { alternatives })
@@ -90,12 +208,15 @@ impl Constraints {
 }
 
 impl Condition {
-    fn parse(text: &str, patterns: &Patterns) -> Result<Self, String> {
-        let improper = || format!("improper constraint: {}", format::quote(text));
-        let found = patterns.one.captures(text).ok_or_else(improper)?;
-        let part = |index: usize| found.get(index).map_or("", |part| part.as_str());
+    fn new(written: &Written<'_>) -> Result<Self, String> {
         let open = |part: &str| matches!(part.trim_start_matches('.'), "" | "x" | "X" | "*");
-        let (major, minor, patch, prerelease) = (part(3), part(4), part(5), part(6));
+        let Written {
+            major,
+            minor,
+            patch,
+            prerelease,
+            ..
+        } = written;
         let (version, open, minor_open, patch_open) = if open(major) {
             (format!("0.0.0{prerelease}"), true, false, false)
         } else if open(minor) {
@@ -103,11 +224,11 @@ impl Condition {
         } else if open(patch) {
             (format!("{major}{minor}.0{prerelease}"), true, false, true)
         } else {
-            (part(2).to_owned(), false, false, false)
+            (written.version.to_owned(), false, false, false)
         };
         let version = Version::parse(&version).map_err(|_| "constraint parser error".to_owned())?;
         Ok(Self {
-            operator: part(1).to_owned(),
+            operator: written.operator.to_owned(),
             version,
             open,
             minor_open,
@@ -202,5 +323,65 @@ impl Condition {
             return version.minor == wanted.minor;
         }
         version.minor == 0 && version.patch == wanted.patch
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::LazyLock;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The patterns of the Go library, which decide what a constraint is: a whole one, each condition in it, one condition.
+    static PATTERNS: LazyLock<[Regex; 3]> = LazyLock::new(|| {
+        const OPERATORS: &str = r"=||!=|>|<|>=|=>|<=|=<|~|~>|\^";
+        [
+            format!(r"^(\s*({OPERATORS})\s*({VERSION})\s*)((?:\s+|,\s*)({OPERATORS})\s*({VERSION})\s*)*$"),
+            format!(r"({OPERATORS})\s*({VERSION})"),
+            format!(r"^\s*({OPERATORS})\s*({VERSION})\s*$"),
+        ]
+        .map(|pattern| regex::RegexBuilder::new(&pattern).unicode(false).build().unwrap())
+    });
+
+    fn by_patterns(text: &str) -> Option<Vec<[String; 6]>> {
+        let [whole, each, one] = &*PATTERNS;
+        whole.is_match(text).then(|| {
+            each.find_iter(text)
+                .map(|found| {
+                    let found = one.captures(found.as_str()).unwrap();
+                    [1, 2, 3, 4, 5, 6]
+                        .map(|index| found.get(index).map_or("", |part| part.as_str()).to_owned())
+                })
+                .collect()
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
+
+        #[test]
+        fn conditions_are_read_as_by_the_patterns(
+            text in "(>=|=>|<=|=<|!=|~>|[=<>~^,.+\\-v| \t0-9xX*ab]|1\\.2|-rc\\.1|, ?| ){0,12}"
+        ) {
+            let read = Reader { text: &text, at: 0 }.conditions().map(|conditions| {
+                conditions
+                    .iter()
+                    .map(|written| {
+                        [
+                            written.operator,
+                            written.version,
+                            written.major,
+                            written.minor,
+                            written.patch,
+                            written.prerelease,
+                        ]
+                        .map(str::to_owned)
+                    })
+                    .collect::<Vec<_>>()
+            });
+            prop_assert_eq!(read, by_patterns(&text));
+        }
     }
 }

@@ -1,15 +1,18 @@
 //! From template values to YAML and JSON, as Go's encoders see them.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use base64::Engine as _;
 
 use crate::template::float::json_float;
 use crate::template::value::{MapKind, Value};
-use crate::yaml::{Resolved, Yaml, resolve};
+use crate::yaml::{Resolved, Table, Yaml, resolve};
 
 const MAX_DEPTH: usize = 1000;
+
+/// Whole floats below this are exact.
+const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
 
 /// The value as `sigs.k8s.io/yaml` sees it, that is, after a round trip through JSON.
 pub(crate) fn to_yaml(value: &Value) -> Result<Yaml, String> {
@@ -18,12 +21,12 @@ pub(crate) fn to_yaml(value: &Value) -> Result<Yaml, String> {
 
 /// The value as Go's JSON reader sees what Go's JSON writer made of it; that takes characters which YAML refuses.
 pub(crate) fn to_json_value(value: &Value) -> Result<serde_json::Value, String> {
-    yaml_at(value, |text| Ok(text.to_owned()), 0).map(|value| crate::yaml::to_json(&value))
+    yaml_at(value, |text| Ok(Arc::clone(text)), 0).map(|value| crate::yaml::to_json(&value))
 }
 
 fn yaml_at(
     value: &Value,
-    readable: fn(&str) -> Result<String, String>,
+    readable: fn(&Arc<str>) -> Result<Arc<str>, String>,
     depth: usize,
 ) -> Result<Yaml, String> {
     if depth > MAX_DEPTH {
@@ -36,8 +39,8 @@ fn yaml_at(
         Value::Int(number, _) => Yaml::Int(*number),
         Value::Float(number) => float(*number)?,
         Value::Str(text) => Yaml::Str(readable(text)?),
-        Value::Raw(bytes) => Yaml::Str(readable(&crate::template::format::text_of(bytes))?),
-        Value::Bytes(bytes) => Yaml::Str(base64::engine::general_purpose::STANDARD.encode(bytes)),
+        Value::Raw(bytes) => Yaml::Str(readable(&crate::template::format::text_of(bytes).into())?),
+        Value::Bytes(bytes) => Yaml::Str(base64::engine::general_purpose::STANDARD.encode(bytes).into()),
         Value::List(list) if list.nil => Yaml::Null,
         Value::List(list) => Yaml::Seq(
             list.items
@@ -47,17 +50,18 @@ fn yaml_at(
         ),
         Value::Map(map) if map.nil => Yaml::Null,
         Value::Map(map) => {
-            let mut entries = BTreeMap::new();
-            for (key, item) in map.snapshot() {
-                let item = match (map.kind, &item) {
+            let mut entries = Vec::with_capacity(map.len());
+            for (key, item) in map.entries.borrow().iter() {
+                let item = match (map.kind, item) {
                     (MapKind::Files, Value::Str(text)) => {
-                        Yaml::Str(base64::engine::general_purpose::STANDARD.encode(text.as_bytes()))
+                        let encoded = base64::engine::general_purpose::STANDARD.encode(text.as_bytes());
+                        Yaml::Str(encoded.into())
                     }
-                    _ => yaml_at(&item, readable, depth + 1)?,
+                    _ => yaml_at(item, readable, depth + 1)?,
                 };
-                entries.insert(readable(&key)?, item);
+                entries.push((readable(key)?, item));
             }
-            Yaml::Map(entries)
+            Yaml::Map(Table::from(entries))
         }
         Value::Object(object) => yaml_at(&object.json(), readable, depth + 1)?,
     })
@@ -70,6 +74,11 @@ fn float(number: f64) -> Result<Yaml, String> {
             crate::template::float::format_float(number, 'g', None)
         ));
     }
+    // Whole numbers lose nothing but their point on the way through JSON.
+    if number.fract() == 0.0 && number.abs() < MAX_EXACT {
+        #[expect(clippy::cast_possible_truncation, reason = "whole, and far from the limits")]
+        return Ok(Yaml::Int(number as i64));
+    }
     Ok(match resolve(&json_float(number)) {
         Resolved::Int(number) => Yaml::Int(number),
         Resolved::Uint(number) => Yaml::Uint(number),
@@ -78,12 +87,12 @@ fn float(number: f64) -> Result<Yaml, String> {
 }
 
 /// JSON lets characters through that YAML refuses to read.
-fn readable(text: &str) -> Result<String, String> {
+fn readable(text: &Arc<str>) -> Result<Arc<str>, String> {
     let control = |character: char| matches!(character, '\u{7f}'..='\u{84}' | '\u{86}'..='\u{9f}' | '\u{fffe}' | '\u{ffff}');
     if text.contains(control) {
         return Err("yaml: control characters are not allowed".to_owned());
     }
-    Ok(text.to_owned())
+    Ok(Arc::clone(text))
 }
 
 /// How JSON is written.
@@ -240,11 +249,11 @@ fn pretty_at(value: &Value, depth: usize) -> Result<Yaml, String> {
                 .collect::<Result<_, _>>()?,
         ),
         Value::Map(map) => {
-            let mut entries = BTreeMap::new();
-            for (key, item) in map.snapshot() {
-                entries.insert(key.to_string(), pretty_at(&item, depth + 1)?);
+            let mut entries = Vec::with_capacity(map.len());
+            for (key, item) in map.entries.borrow().iter() {
+                entries.push((Arc::clone(key), pretty_at(item, depth + 1)?));
             }
-            Yaml::Map(entries)
+            Yaml::Map(Table::from(entries))
         }
         other => yaml_at(other, readable, depth)?,
     })

@@ -6,6 +6,7 @@ mod names;
 mod templates;
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::coalesce;
 use crate::error::ChartError;
@@ -136,7 +137,7 @@ fn values(files: &Files, options: &RenderOptions, findings: &mut Findings) {
             };
             let defaults: Entries = defaults
                 .iter()
-                .map(|(key, value)| (key.as_str().into(), yaml::to_value(value)))
+                .map(|(key, value)| (Arc::clone(key), yaml::to_value(value)))
                 .collect();
             let values = Map::new(options.values.entries());
             coalesce::tables(&values, &Map::new(defaults), false);

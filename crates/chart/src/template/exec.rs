@@ -207,8 +207,14 @@ impl<'e> Engine<'e> {
 
 /// Go prints missing values as `<no value>`; Helm removes these words from the output.
 pub(crate) fn remove_no_value(bytes: Vec<u8>) -> Vec<u8> {
-    const NEEDLE: &[u8] = b"<no value>";
-    if !bytes.windows(NEEDLE.len()).any(|window| window == NEEDLE) {
+    const WORDS: &str = "<no value>";
+    const NEEDLE: &[u8] = WORDS.as_bytes();
+    // Texts are searched faster than bytes, and nearly all output is text without these words.
+    let found = match std::str::from_utf8(&bytes) {
+        Ok(text) => text.contains(WORDS),
+        Err(_) => bytes.windows(NEEDLE.len()).any(|window| window == NEEDLE),
+    };
+    if !found {
         return bytes;
     }
     let mut kept = Vec::with_capacity(bytes.len());

@@ -1,5 +1,7 @@
 //! Divides a template into tokens, state by state as Go's `text/template/parse` does, so that positions and errors agree.
 
+use std::borrow::Cow;
+
 use super::format::{is_printable, quote};
 
 /// What a token is.
@@ -39,21 +41,21 @@ pub(super) enum Token {
     With,
 }
 
-/// One token.
+/// One token. Its text is a part of the template; that of an error is its message.
 #[derive(Clone, Debug)]
-pub(super) struct Item {
+pub(super) struct Item<'t> {
     pub(super) token: Token,
-    pub(super) text: String,
+    pub(super) text: Cow<'t, str>,
     pub(super) offset: usize,
     pub(super) line: usize,
 }
 
-impl Item {
+impl Item<'_> {
     /// As Go's errors show it.
     pub(super) fn shown(&self) -> String {
         match self.token {
             Token::Eof => "EOF".to_owned(),
-            Token::Error => self.text.clone(),
+            Token::Error => self.text.to_string(),
             Token::Block
             | Token::Break
             | Token::Continue
@@ -76,7 +78,7 @@ impl Item {
 }
 
 /// All tokens of a template; an error is the last one.
-pub(super) fn tokens(text: &str) -> Vec<Item> {
+pub(super) fn tokens(text: &str) -> Vec<Item<'_>> {
     let mut lexer = Lexer {
         text,
         at: 0,
@@ -94,7 +96,7 @@ struct Lexer<'t> {
     at: usize,
     start: usize,
     line: usize,
-    items: Vec<Item>,
+    items: Vec<Item<'t>>,
     depth: i64,
 }
 
@@ -119,8 +121,8 @@ fn has_right_marker(text: &str) -> bool {
     characters.next().is_some_and(is_space) && characters.next() == Some('-')
 }
 
-impl Lexer<'_> {
-    fn rest(&self) -> &str {
+impl<'t> Lexer<'t> {
+    fn rest(&self) -> &'t str {
         &self.text[self.at..]
     }
 
@@ -135,11 +137,11 @@ impl Lexer<'_> {
     }
 
     fn emit(&mut self, token: Token) {
-        let text = self.text[self.start..self.at].to_owned();
+        let text = &self.text[self.start..self.at];
         let lines = text.bytes().filter(|byte| *byte == b'\n').count();
         self.items.push(Item {
             token,
-            text,
+            text: Cow::Borrowed(text),
             offset: self.start,
             line: self.line,
         });
@@ -156,7 +158,7 @@ impl Lexer<'_> {
     fn fail(&mut self, text: impl Into<String>) -> Step {
         self.items.push(Item {
             token: Token::Error,
-            text: text.into(),
+            text: Cow::Owned(text.into()),
             offset: self.start,
             line: self.line,
         });

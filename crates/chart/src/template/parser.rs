@@ -1,5 +1,6 @@
 //! Reads a template into trees: Go's `text/template/parse`, with its look-ahead, its checks and its errors.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::fault::{Fault, Location};
@@ -23,16 +24,7 @@ pub(crate) fn parse(name: &str, text: &str, lookup: Lookup) -> Result<Vec<Tree>,
     let mut parser = Parser {
         items: tokens(text),
         at: 0,
-        buffer: [
-            Item {
-                token: Token::Eof,
-                text: String::new(),
-                offset: 0,
-                line: 0,
-            },
-            end(),
-            end(),
-        ],
+        buffer: [end(), end(), end()],
         peeked: 0,
         source: Arc::clone(&source),
         lookup,
@@ -64,10 +56,10 @@ pub(crate) fn parse(name: &str, text: &str, lookup: Lookup) -> Result<Vec<Tree>,
     Ok(trees)
 }
 
-fn end() -> Item {
+fn end() -> Item<'static> {
     Item {
         token: Token::Eof,
-        text: String::new(),
+        text: Cow::Borrowed(""),
         offset: 0,
         line: 0,
     }
@@ -79,11 +71,11 @@ enum End {
     Else,
 }
 
-pub(super) struct Parser {
-    items: Vec<Item>,
+pub(super) struct Parser<'t> {
+    items: Vec<Item<'t>>,
     at: usize,
     /// Go's look-ahead; the first slot is the token that errors are placed at.
-    buffer: [Item; 3],
+    buffer: [Item<'t>; 3],
     peeked: usize,
     source: Arc<Source>,
     pub(super) lookup: Lookup,
@@ -96,8 +88,8 @@ pub(super) struct Parser {
 
 pub(super) type Parse<T> = Result<T, Fault>;
 
-impl Parser {
-    fn lex(&mut self) -> Item {
+impl<'t> Parser<'t> {
+    fn lex(&mut self) -> Item<'t> {
         match self.items.get(self.at) {
             Some(item) => {
                 // An error or the end comes again and again.
@@ -110,7 +102,7 @@ impl Parser {
         }
     }
 
-    pub(super) fn next(&mut self) -> Item {
+    pub(super) fn next(&mut self) -> Item<'t> {
         if self.peeked > 0 {
             self.peeked -= 1;
         } else {
@@ -123,18 +115,18 @@ impl Parser {
         self.peeked += 1;
     }
 
-    pub(super) fn backup2(&mut self, item: Item) {
+    pub(super) fn backup2(&mut self, item: Item<'t>) {
         self.buffer[1] = item;
         self.peeked = 2;
     }
 
-    pub(super) fn backup3(&mut self, second: Item, first: Item) {
+    pub(super) fn backup3(&mut self, second: Item<'t>, first: Item<'t>) {
         self.buffer[1] = first;
         self.buffer[2] = second;
         self.peeked = 3;
     }
 
-    pub(super) fn peek(&mut self) -> Item {
+    pub(super) fn peek(&mut self) -> Item<'t> {
         if self.peeked == 0 {
             self.peeked = 1;
             self.buffer[0] = self.lex();
@@ -142,7 +134,7 @@ impl Parser {
         self.buffer[self.peeked - 1].clone()
     }
 
-    pub(super) fn next_non_space(&mut self) -> Item {
+    pub(super) fn next_non_space(&mut self) -> Item<'t> {
         loop {
             let item = self.next();
             if item.token != Token::Space {
@@ -151,7 +143,7 @@ impl Parser {
         }
     }
 
-    pub(super) fn peek_non_space(&mut self) -> Item {
+    pub(super) fn peek_non_space(&mut self) -> Item<'t> {
         let item = self.next_non_space();
         self.backup();
         item
@@ -168,7 +160,7 @@ impl Parser {
         Err(Fault::new(format!("template: {name}:{line}: {}", text.as_ref())).at(location))
     }
 
-    pub(super) fn unexpected<T>(&self, item: &Item, context: &str) -> Parse<T> {
+    pub(super) fn unexpected<T>(&self, item: &Item<'_>, context: &str) -> Parse<T> {
         if item.token == Token::Error {
             let mut extra = String::new();
             if self.action_line != 0 && self.action_line != item.line {
@@ -184,7 +176,7 @@ impl Parser {
         self.fail(format!("unexpected {} in {context}", item.shown()))
     }
 
-    fn expect(&mut self, token: Token, context: &str) -> Parse<Item> {
+    fn expect(&mut self, token: Token, context: &str) -> Parse<Item<'t>> {
         let item = self.next_non_space();
         if item.token == token {
             Ok(item)
@@ -424,7 +416,7 @@ impl Parser {
         })
     }
 
-    fn template_name(&mut self, item: &Item, context: &str) -> Parse<Arc<str>> {
+    fn template_name(&mut self, item: &Item<'_>, context: &str) -> Parse<Arc<str>> {
         match item.token {
             Token::String | Token::RawString => match self.text(&item.text)? {
                 Text::Utf8(name) => Ok(name),

@@ -8,7 +8,7 @@ use super::lexer::Token;
 use super::parser::{Parse, Parser};
 use super::syntax::{Command, Expr, ExprKind, Number, Pipe, Text};
 
-impl Parser {
+impl Parser<'_> {
     pub(super) fn text(&self, quoted: &str) -> Parse<Text> {
         match constants::unquote(quoted) {
             Some(text) => Ok(text),
@@ -60,7 +60,7 @@ impl Parser {
             // A space may stand between the variable and what follows.
             let after = self.peek();
             let next = self.peek_non_space();
-            let name: Arc<str> = variable.text.as_str().into();
+            let name: Arc<str> = variable.text.as_ref().into();
             if matches!(next.token, Token::Assign | Token::Declare) {
                 pipe.assign = next.token == Token::Assign;
                 self.next_non_space();
@@ -198,7 +198,7 @@ impl Parser {
                 match value {
                     Ok(value) => ExprKind::Number {
                         value,
-                        text: item.text,
+                        text: item.text.into_owned(),
                     },
                     Err(reason) => return self.fail(reason),
                 }
@@ -211,7 +211,7 @@ impl Parser {
             }
             Token::String | Token::RawString => ExprKind::Str {
                 value: self.text(&item.text)?,
-                text: item.text,
+                text: item.text.into_owned(),
             },
             _ => {
                 self.backup();

@@ -1,5 +1,7 @@
 //! Between YAML, JSON and the values of templates.
 
+use std::sync::Arc;
+
 use serde_json::Value as Json;
 
 use super::Yaml;
@@ -13,12 +15,12 @@ pub(crate) fn to_json(yaml: &Yaml) -> Json {
         Yaml::Int(number) => Json::from(*number),
         Yaml::Uint(number) => Json::from(*number),
         Yaml::Float(number) => Json::from(*number),
-        Yaml::Str(text) => Json::String(text.clone()),
+        Yaml::Str(text) => Json::String(text.to_string()),
         Yaml::Seq(items) => Json::Array(items.iter().map(to_json).collect()),
         Yaml::Map(entries) => Json::Object(
             entries
                 .iter()
-                .map(|(key, value)| (key.clone(), to_json(value)))
+                .map(|(key, value)| (key.to_string(), to_json(value)))
                 .collect(),
         ),
     }
@@ -33,12 +35,12 @@ pub(crate) fn to_value(yaml: &Yaml) -> Value {
         Yaml::Int(number) => Value::Float(*number as f64),
         Yaml::Uint(number) => Value::Float(*number as f64),
         Yaml::Float(number) => Value::Float(*number),
-        Yaml::Str(text) => Value::Str(text.as_str().into()),
+        Yaml::Str(text) => Value::Str(Arc::clone(text)),
         Yaml::Seq(items) => Value::list(items.iter().map(to_value).collect()),
         Yaml::Map(entries) => {
             let entries: Entries = entries
                 .iter()
-                .map(|(key, value)| (key.as_str().into(), to_value(value)))
+                .map(|(key, value)| (Arc::clone(key), to_value(value)))
                 .collect();
             Value::map(entries)
         }

@@ -1,5 +1,7 @@
 //! Writes YAML as go-yaml v2 does, byte for byte: styles, quoting, folding at 80 columns, key order.
 
+use std::sync::Arc;
+
 use super::resolve::{Resolved, resolve};
 use super::{Yaml, pretty};
 use crate::template::float::format_float;
@@ -132,7 +134,7 @@ impl Emitter {
             }
             Yaml::Map(entries) => {
                 let inner = indent.map_or(0, |indent| indent + 2);
-                let mut sorted: Vec<(&String, &Yaml)> = entries.iter().collect();
+                let mut sorted: Vec<(&Arc<str>, &Yaml)> = entries.iter().collect();
                 sorted.sort_by(|(left, _), (right, _)| super::keys::compare(left, right));
                 for (key, item) in sorted {
                     self.indent(Some(inner));

@@ -14,46 +14,48 @@ pub(super) fn compare(left: &str, right: &str) -> Ordering {
 }
 
 fn less(left: &str, right: &str) -> bool {
-    let a: Vec<char> = left.chars().collect();
-    let b: Vec<char> = right.chars().collect();
-    for index in 0..a.len().min(b.len()) {
-        if a[index] == b[index] {
-            continue;
-        }
-        let (a_letter, b_letter) = (a[index].is_alphabetic(), b[index].is_alphabetic());
-        if a_letter && b_letter {
-            return a[index] < b[index];
-        }
-        if a_letter || b_letter {
-            return b_letter;
-        }
-        let start = i64::from(
-            (a[index] == '0' || b[index] == '0')
-                && a[..index]
-                    .iter()
-                    .rev()
-                    .take_while(|digit| digit.is_ascii_digit())
-                    .any(|digit| *digit != '0'),
-        );
-        let (a_number, a_end) = number(&a, index, start);
-        let (b_number, b_end) = number(&b, index, start);
-        if a_number != b_number {
-            return a_number < b_number;
-        }
-        if a_end != b_end {
-            return a_end < b_end;
-        }
-        return a[index] < b[index];
+    let same = left
+        .chars()
+        .zip(right.chars())
+        .take_while(|(left, right)| left == right)
+        .map(|(character, _)| character.len_utf8())
+        .sum();
+    let ((before, a_rest), (_, b_rest)) = (left.split_at(same), right.split_at(same));
+    let (Some(a), Some(b)) = (a_rest.chars().next(), b_rest.chars().next()) else {
+        return a_rest.is_empty() && !b_rest.is_empty();
+    };
+    let (a_letter, b_letter) = (a.is_alphabetic(), b.is_alphabetic());
+    if a_letter && b_letter {
+        return a < b;
     }
-    a.len() < b.len()
+    if a_letter || b_letter {
+        return b_letter;
+    }
+    let start = i64::from(
+        (a == '0' || b == '0')
+            && before
+                .chars()
+                .rev()
+                .take_while(char::is_ascii_digit)
+                .any(|digit| digit != '0'),
+    );
+    let (a_number, a_length) = number(a_rest, start);
+    let (b_number, b_length) = number(b_rest, start);
+    if a_number != b_number {
+        return a_number < b_number;
+    }
+    if a_length != b_length {
+        return a_length < b_length;
+    }
+    a < b
 }
 
-fn number(text: &[char], from: usize, start: i64) -> (i64, usize) {
-    let mut number = start;
-    let mut at = from;
-    while let Some(digit) = text.get(at).and_then(|digit| digit.to_digit(10)) {
-        number = number.wrapping_mul(10).wrapping_add(i64::from(digit));
-        at += 1;
-    }
-    (number, at)
+/// The number that a text begins with, behind the digit that it may go on from, and how many digits it has.
+fn number(text: &str, start: i64) -> (i64, usize) {
+    text.chars()
+        .map_while(|character| character.to_digit(10))
+        .fold((start, 0), |(number, length), digit| {
+            let number = number.wrapping_mul(10).wrapping_add(i64::from(digit));
+            (number, length + 1)
+        })
 }

@@ -3,6 +3,7 @@
 //! That is YAML 1.1 (`yes` is true, `010` is eight), keys become strings, duplicate keys are allowed and the last one
 //! counts, and everything passes through JSON on its way.
 
+mod characters;
 mod convert;
 mod emit;
 mod keys;
@@ -12,15 +13,20 @@ mod read;
 mod resolve;
 mod scalars;
 mod scan;
+mod simple_keys;
+mod table;
 mod tags;
 mod timestamp;
+
+use std::sync::Arc;
 
 pub(crate) use convert::{from_json, to_json, to_value};
 pub(crate) use emit::{emit, emit_pretty};
 pub(crate) use read::read;
 pub(crate) use resolve::{Resolved, resolve};
+pub(crate) use table::Table;
 
-/// A YAML value after Helm's conversion of keys to strings.
+/// A YAML value after Helm's conversion of keys to strings. Its texts are shared with the values of templates.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Yaml {
     Null,
@@ -28,9 +34,9 @@ pub(crate) enum Yaml {
     Int(i64),
     Uint(u64),
     Float(f64),
-    Str(String),
+    Str(Arc<str>),
     Seq(Vec<Yaml>),
-    Map(std::collections::BTreeMap<String, Yaml>),
+    Map(Table),
 }
 
 impl Yaml {
@@ -44,7 +50,7 @@ impl Yaml {
     /// What this becomes where Helm expects a string: numbers and booleans are written out.
     pub(crate) fn as_text(&self) -> Option<String> {
         match self {
-            Self::Str(text) => Some(text.clone()),
+            Self::Str(text) => Some(text.to_string()),
             Self::Bool(value) => Some(value.to_string()),
             Self::Int(number) => Some(number.to_string()),
             Self::Uint(number) => Some(number.to_string()),

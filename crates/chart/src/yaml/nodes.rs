@@ -1,5 +1,6 @@
 //! From tokens to nodes: libyaml's grammar, written as a descent.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -9,21 +10,41 @@ use super::scan::{Kind, Mark, Problem, Scan, Scanner};
 const MAX_DEPTH: usize = 1000;
 
 /// A node of a document.
-pub(super) enum Node {
+pub(super) enum Node<'t> {
     Scalar {
-        value: String,
-        tag: String,
+        value: Cow<'t, str>,
+        tag: Option<Box<str>>,
         plain: bool,
     },
-    Seq(Vec<Rc<Node>>),
-    Map(Vec<(Rc<Node>, Rc<Node>)>),
-    Alias(Rc<Node>),
+    Seq(Vec<Node<'t>>),
+    Map(Vec<(Node<'t>, Node<'t>)>),
+    /// What an anchor marks, where it stands.
+    Anchored(Rc<Node<'t>>),
+    Alias(Rc<Node<'t>>),
     /// An alias inside of what its anchor marks.
-    Itself(String),
+    Itself(&'t str),
+}
+
+impl<'t> Node<'t> {
+    /// The node itself, where an anchor stands before it.
+    pub(super) fn bare(&self) -> &Self {
+        match self {
+            Self::Anchored(node) => node,
+            node => node,
+        }
+    }
+
+    fn empty() -> Self {
+        Self::Scalar {
+            value: Cow::Borrowed(""),
+            tag: None,
+            plain: true,
+        }
+    }
 }
 
 /// Reads the first document; nothing where the text has none.
-pub(super) fn first_document(text: &[u8]) -> Result<Option<Rc<Node>>, String> {
+pub(super) fn first_document(text: &[u8]) -> Result<Option<Node<'_>>, String> {
     let mut parser = Scanner::new(text)
         .map(|scanner| Parser {
             scanner,
@@ -41,57 +62,93 @@ pub(super) fn first_document(text: &[u8]) -> Result<Option<Rc<Node>>, String> {
     document.map_err(|problem| problem.message())
 }
 
-struct Parser {
-    scanner: Scanner,
+struct Parser<'t> {
+    scanner: Scanner<'t>,
     /// Nothing while the anchored node is still being read.
-    anchors: HashMap<String, Option<Rc<Node>>>,
+    anchors: HashMap<&'t str, Option<Rc<Node<'t>>>>,
     tags: Vec<(String, String)>,
     depth: usize,
     fault: Option<String>,
 }
 
-impl Parser {
-    fn kind(&mut self) -> Scan<&Kind> {
+/// What stands before the content of a node.
+struct Properties {
+    start: Mark,
+    anchored: bool,
+    tag: Option<Box<str>>,
+}
+
+impl<'t> Parser<'t> {
+    fn kind(&mut self) -> Scan<&Kind<'t>> {
         self.scanner.peek().map(|token| &token.kind)
     }
 
-    fn is(&mut self, wanted: &[Kind]) -> Scan<bool> {
-        let token = self.scanner.peek()?;
-        Ok(wanted.contains(&token.kind))
+    /// Whether the next token is one of those that the test accepts.
+    fn is(&mut self, test: impl FnOnce(&Kind<'t>) -> bool) -> Scan<bool> {
+        self.kind().map(test)
+    }
+
+    /// Takes the next token if the test accepts it.
+    fn take(&mut self, test: impl FnOnce(&Kind<'t>) -> bool) -> Scan<bool> {
+        let accepted = self.is(test)?;
+        if accepted {
+            self.scanner.next()?;
+        }
+        Ok(accepted)
     }
 
     fn start(&mut self) -> Scan<Mark> {
         self.scanner.peek().map(|token| token.start)
     }
 
-    fn document(&mut self) -> Scan<Option<Rc<Node>>> {
+    fn expected<T>(&mut self, what: &str, start: Option<Mark>) -> Scan<T> {
+        Err(Problem::parser(
+            &format!("did not find expected {what}"),
+            self.start()?,
+            start,
+        ))
+    }
+
+    /// A node, or an empty one where the test accepts the next token already.
+    fn node_unless(
+        &mut self,
+        none: impl FnOnce(&Kind<'t>) -> bool,
+        block: bool,
+        indentless: bool,
+    ) -> Scan<Node<'t>> {
+        if self.is(none)? {
+            Ok(Node::empty())
+        } else {
+            self.node(block, indentless)
+        }
+    }
+
+    fn document(&mut self) -> Scan<Option<Node<'t>>> {
         let implicit = !matches!(
             self.kind()?,
-            Kind::VersionDirective { .. } | Kind::TagDirective { .. } | Kind::DocumentStart | Kind::StreamEnd
+            Kind::VersionDirective { .. } | Kind::TagDirective(_) | Kind::DocumentStart | Kind::StreamEnd
         );
-        if self.is(&[Kind::StreamEnd])? {
+        if self.is(|kind| matches!(kind, Kind::StreamEnd))? {
             return Ok(None);
         }
         self.directives()?;
         let root = if implicit {
             self.node(true, false)?
         } else {
-            if !self.is(&[Kind::DocumentStart])? {
-                return Err(Problem::parser(
-                    "did not find expected <document start>",
-                    self.start()?,
-                    None,
-                ));
+            if !self.take(|kind| matches!(kind, Kind::DocumentStart))? {
+                return self.expected("<document start>", None);
             }
-            self.scanner.next()?;
-            match self.kind()? {
-                Kind::VersionDirective { .. }
-                | Kind::TagDirective { .. }
-                | Kind::DocumentStart
-                | Kind::DocumentEnd
-                | Kind::StreamEnd => empty(),
-                _ => self.node(true, false)?,
-            }
+            let none = |kind: &Kind<'t>| {
+                matches!(
+                    kind,
+                    Kind::VersionDirective { .. }
+                        | Kind::TagDirective(_)
+                        | Kind::DocumentStart
+                        | Kind::DocumentEnd
+                        | Kind::StreamEnd
+                )
+            };
+            self.node_unless(none, true, false)?
         };
         // The end of the document is looked at, as go-yaml does; what follows is not.
         self.scanner.peek()?;
@@ -112,22 +169,27 @@ impl Parser {
                         return Err(Problem::parser("found incompatible YAML document", at, None));
                     }
                 }
-                Kind::TagDirective { handle, prefix } => {
-                    if self.tags.iter().any(|(known, _)| known == handle) {
+                Kind::TagDirective(tag) => {
+                    if self.tags.iter().any(|(known, _)| *known == tag.handle) {
                         return Err(Problem::parser("found duplicate %TAG directive", at, None));
                     }
-                    self.tags.push((handle.clone(), prefix.clone()));
+                    self.tags.push((tag.handle.clone(), tag.text.clone()));
                 }
-                _ => break,
+                _ => return Ok(()),
             }
             self.scanner.next()?;
         }
-        for (handle, prefix) in [("!", "!"), ("!!", "tag:yaml.org,2002:")] {
-            if !self.tags.iter().any(|(known, _)| known == handle) {
-                self.tags.push((handle.to_owned(), prefix.to_owned()));
-            }
+    }
+
+    /// What the handle of a tag stands for.
+    fn prefix(&self, handle: &str) -> Option<&str> {
+        let declared = self.tags.iter().find(|(known, _)| known == handle);
+        match (declared, handle) {
+            (Some((_, prefix)), _) => Some(prefix),
+            (None, "!") => Some("!"),
+            (None, "!!") => Some("tag:yaml.org,2002:"),
+            (None, _) => None,
         }
-        Ok(())
     }
 
     fn fail_composing<T>(&mut self, fault: String) -> Scan<T> {
@@ -136,242 +198,210 @@ impl Parser {
         Err(problem)
     }
 
-    fn node(&mut self, block: bool, indentless: bool) -> Scan<Rc<Node>> {
+    fn node(&mut self, block: bool, indentless: bool) -> Scan<Node<'t>> {
         self.depth += 1;
         if self.depth > MAX_DEPTH {
             return self.fail_composing(format!("exceeded max depth of {MAX_DEPTH}"));
         }
-        let node = self.node_here(block, indentless);
+        let token = self.scanner.peek()?;
+        let start = token.start;
+        let node = match token.kind {
+            Kind::Alias(name) => {
+                self.scanner.next()?;
+                self.alias(name)?
+            }
+            Kind::Anchor(_) | Kind::Tag(_) => self.described(start, block, indentless)?,
+            _ => {
+                let properties = Properties {
+                    start,
+                    anchored: false,
+                    tag: None,
+                };
+                self.content(properties, block, indentless)?
+            }
+        };
         self.depth -= 1;
-        node
+        Ok(node)
     }
 
-    fn node_here(&mut self, block: bool, indentless: bool) -> Scan<Rc<Node>> {
-        let start = self.start()?;
-        if let Kind::Alias(_) = self.kind()?
-            && let Kind::Alias(name) = self.scanner.next()?.kind
-        {
-            return match self.anchors.get(&name) {
-                Some(Some(node)) => Ok(Rc::new(Node::Alias(Rc::clone(node)))),
-                // The rest of the text may be wrong in itself, which is told first.
-                Some(None) => Ok(Rc::new(Node::Itself(name))),
-                None => self.fail_composing(format!("unknown anchor '{name}' referenced")),
-            };
+    fn alias(&mut self, name: &'t str) -> Scan<Node<'t>> {
+        match self.anchors.get(name) {
+            Some(Some(node)) => Ok(Node::Alias(Rc::clone(node))),
+            // The rest of the text may be wrong in itself, which is told first.
+            Some(None) => Ok(Node::Itself(name)),
+            None => self.fail_composing(format!("unknown anchor '{name}' referenced")),
         }
+    }
+
+    /// A node with an anchor, a tag or both.
+    fn described(&mut self, start: Mark, block: bool, indentless: bool) -> Scan<Node<'t>> {
         let (mut anchor, mut tag) = (None, None);
         loop {
             let at = self.start()?;
             match self.kind()? {
-                Kind::Anchor(name) if anchor.is_none() => anchor = Some(name.clone()),
-                Kind::Tag { handle, suffix } if tag.is_none() => {
-                    tag = Some((handle.clone(), suffix.clone(), at));
+                Kind::Anchor(name) if anchor.is_none() => {
+                    anchor = Some(*name);
+                    self.scanner.next()?;
+                }
+                Kind::Tag(_) if tag.is_none() => {
+                    if let Kind::Tag(found) = self.scanner.next()?.kind {
+                        tag = Some((found, at));
+                    }
                 }
                 _ => break,
             }
-            self.scanner.next()?;
         }
         let tag = match tag {
-            None => String::new(),
-            Some((handle, suffix, _)) if handle.is_empty() => suffix,
-            Some((handle, suffix, at)) => {
-                let prefix = self
-                    .tags
-                    .iter()
-                    .find(|(known, _)| *known == handle)
-                    .map(|(_, prefix)| prefix);
-                match prefix {
-                    Some(prefix) => format!("{prefix}{suffix}"),
-                    None => return Err(Problem::parser("found undefined tag handle", at, Some(start))),
-                }
-            }
+            None => None,
+            Some((tag, _)) if tag.handle.is_empty() => Some(tag.text.into()),
+            Some((tag, at)) => match self.prefix(&tag.handle) {
+                Some(prefix) => Some(format!("{prefix}{}", tag.text).into()),
+                None => return Err(Problem::parser("found undefined tag handle", at, Some(start))),
+            },
         };
-        if let Some(anchor) = &anchor {
-            self.anchors.insert(anchor.clone(), None);
-        }
-        let node = match self.kind()? {
-            Kind::BlockEntry if indentless => self.indentless_sequence()?,
-            Kind::Scalar { .. } => {
-                let Kind::Scalar { value, plain } = self.scanner.next()?.kind else {
-                    return Ok(empty());
-                };
-                let plain = (tag.is_empty() && plain) || tag == "!";
-                Rc::new(Node::Scalar { value, tag, plain })
-            }
-            Kind::FlowSequenceStart => self.flow_sequence()?,
-            Kind::FlowMappingStart => self.flow_mapping()?,
-            Kind::BlockSequenceStart if block => self.block_sequence()?,
-            Kind::BlockMappingStart if block => self.block_mapping()?,
-            _ if anchor.is_some() || !tag.is_empty() => {
-                let plain = tag.is_empty();
-                Rc::new(Node::Scalar {
-                    value: String::new(),
+        let properties = Properties {
+            start,
+            anchored: anchor.is_some(),
+            tag,
+        };
+        let Some(anchor) = anchor else {
+            return self.content(properties, block, indentless);
+        };
+        self.anchors.insert(anchor, None);
+        let node = Rc::new(self.content(properties, block, indentless)?);
+        self.anchors.insert(anchor, Some(Rc::clone(&node)));
+        Ok(Node::Anchored(node))
+    }
+
+    fn content(&mut self, properties: Properties, block: bool, indentless: bool) -> Scan<Node<'t>> {
+        let Properties { start, anchored, tag } = properties;
+        match self.kind()? {
+            Kind::BlockEntry if indentless => self.indentless_sequence(),
+            Kind::Scalar { .. } => match self.scanner.next()?.kind {
+                Kind::Scalar { value, plain } => {
+                    let plain = (tag.is_none() && plain) || tag.as_deref() == Some("!");
+                    Ok(Node::Scalar { value, tag, plain })
+                }
+                _ => Ok(Node::empty()),
+            },
+            Kind::FlowSequenceStart => self.flow_sequence(),
+            Kind::FlowMappingStart => self.flow_mapping(),
+            Kind::BlockSequenceStart if block => self.block_sequence(),
+            Kind::BlockMappingStart if block => self.block_mapping(),
+            _ if anchored || tag.is_some() => {
+                let plain = tag.is_none();
+                Ok(Node::Scalar {
+                    value: Cow::Borrowed(""),
                     tag,
                     plain,
                 })
             }
-            _ => {
-                let at = self.start()?;
-                return Err(Problem::parser(
-                    "did not find expected node content",
-                    at,
-                    Some(start),
-                ));
-            }
-        };
-        if let Some(anchor) = anchor {
-            self.anchors.insert(anchor, Some(Rc::clone(&node)));
+            _ => self.expected("node content", Some(start)),
         }
-        Ok(node)
     }
 
-    fn block_sequence(&mut self) -> Scan<Rc<Node>> {
+    fn block_sequence(&mut self) -> Scan<Node<'t>> {
         let start = self.scanner.next()?.start;
         let mut items = Vec::new();
-        while self.is(&[Kind::BlockEntry])? {
-            self.scanner.next()?;
-            let none = self.is(&[Kind::BlockEntry, Kind::BlockEnd])?;
-            items.push(if none { empty() } else { self.node(true, false)? });
+        while self.take(|kind| matches!(kind, Kind::BlockEntry))? {
+            let none = |kind: &Kind<'t>| matches!(kind, Kind::BlockEntry | Kind::BlockEnd);
+            items.push(self.node_unless(none, true, false)?);
         }
-        if !self.is(&[Kind::BlockEnd])? {
-            return Err(Problem::parser(
-                "did not find expected '-' indicator",
-                self.start()?,
-                Some(start),
-            ));
+        if !self.take(|kind| matches!(kind, Kind::BlockEnd))? {
+            return self.expected("'-' indicator", Some(start));
         }
-        self.scanner.next()?;
-        Ok(Rc::new(Node::Seq(items)))
+        Ok(Node::Seq(items))
     }
 
-    fn indentless_sequence(&mut self) -> Scan<Rc<Node>> {
+    fn indentless_sequence(&mut self) -> Scan<Node<'t>> {
         let mut items = Vec::new();
-        while self.is(&[Kind::BlockEntry])? {
-            self.scanner.next()?;
-            let none = self.is(&[Kind::BlockEntry, Kind::Key, Kind::Value, Kind::BlockEnd])?;
-            items.push(if none { empty() } else { self.node(true, false)? });
+        while self.take(|kind| matches!(kind, Kind::BlockEntry))? {
+            let none =
+                |kind: &Kind<'t>| matches!(kind, Kind::BlockEntry | Kind::Key | Kind::Value | Kind::BlockEnd);
+            items.push(self.node_unless(none, true, false)?);
         }
-        Ok(Rc::new(Node::Seq(items)))
+        Ok(Node::Seq(items))
     }
 
-    fn block_mapping(&mut self) -> Scan<Rc<Node>> {
-        const NO_NODE: &[Kind] = &[Kind::Key, Kind::Value, Kind::BlockEnd];
+    fn block_mapping(&mut self) -> Scan<Node<'t>> {
+        let none = |kind: &Kind<'t>| matches!(kind, Kind::Key | Kind::Value | Kind::BlockEnd);
         let start = self.scanner.next()?.start;
         let mut entries = Vec::new();
-        while self.is(&[Kind::Key])? {
-            self.scanner.next()?;
-            let key = if self.is(NO_NODE)? {
-                empty()
+        while self.take(|kind| matches!(kind, Kind::Key))? {
+            let key = self.node_unless(none, true, true)?;
+            let value = if self.take(|kind| matches!(kind, Kind::Value))? {
+                self.node_unless(none, true, true)?
             } else {
-                self.node(true, true)?
+                Node::empty()
             };
-            let mut value = empty();
-            if self.is(&[Kind::Value])? {
-                self.scanner.next()?;
-                if !self.is(NO_NODE)? {
-                    value = self.node(true, true)?;
-                }
-            }
             entries.push((key, value));
         }
-        if !self.is(&[Kind::BlockEnd])? {
-            return Err(Problem::parser(
-                "did not find expected key",
-                self.start()?,
-                Some(start),
-            ));
+        if !self.take(|kind| matches!(kind, Kind::BlockEnd))? {
+            return self.expected("key", Some(start));
         }
-        self.scanner.next()?;
-        Ok(Rc::new(Node::Map(entries)))
+        Ok(Node::Map(entries))
     }
 
-    fn flow_sequence(&mut self) -> Scan<Rc<Node>> {
+    fn flow_sequence(&mut self) -> Scan<Node<'t>> {
         let start = self.scanner.next()?.start;
         let mut items = Vec::new();
-        while !self.is(&[Kind::FlowSequenceEnd])? {
+        while !self.take(|kind| matches!(kind, Kind::FlowSequenceEnd))? {
             if !items.is_empty() {
-                if !self.is(&[Kind::FlowEntry])? {
-                    return Err(Problem::parser(
-                        "did not find expected ',' or ']'",
-                        self.start()?,
-                        Some(start),
-                    ));
+                if !self.take(|kind| matches!(kind, Kind::FlowEntry))? {
+                    return self.expected("',' or ']'", Some(start));
                 }
-                self.scanner.next()?;
-                if self.is(&[Kind::FlowSequenceEnd])? {
+                if self.take(|kind| matches!(kind, Kind::FlowSequenceEnd))? {
                     break;
                 }
             }
-            if self.is(&[Kind::Key])? {
-                self.scanner.next()?;
-                items.push(self.flow_pair()?);
+            items.push(if self.take(|kind| matches!(kind, Kind::Key))? {
+                self.flow_pair()?
             } else {
-                items.push(self.node(false, false)?);
-            }
+                self.node(false, false)?
+            });
         }
-        self.scanner.next()?;
-        Ok(Rc::new(Node::Seq(items)))
+        Ok(Node::Seq(items))
     }
 
     /// A mapping of one pair inside a flow sequence.
-    fn flow_pair(&mut self) -> Scan<Rc<Node>> {
-        let key = if self.is(&[Kind::Value, Kind::FlowEntry, Kind::FlowSequenceEnd])? {
-            empty()
+    fn flow_pair(&mut self) -> Scan<Node<'t>> {
+        let none = |kind: &Kind<'t>| matches!(kind, Kind::Value | Kind::FlowEntry | Kind::FlowSequenceEnd);
+        let key = self.node_unless(none, false, false)?;
+        let value = if self.take(|kind| matches!(kind, Kind::Value))? {
+            let none = |kind: &Kind<'t>| matches!(kind, Kind::FlowEntry | Kind::FlowSequenceEnd);
+            self.node_unless(none, false, false)?
         } else {
-            self.node(false, false)?
+            Node::empty()
         };
-        let mut value = empty();
-        if self.is(&[Kind::Value])? {
-            self.scanner.next()?;
-            if !self.is(&[Kind::FlowEntry, Kind::FlowSequenceEnd])? {
-                value = self.node(false, false)?;
-            }
-        }
-        Ok(Rc::new(Node::Map(vec![(key, value)])))
+        Ok(Node::Map(vec![(key, value)]))
     }
 
-    fn flow_mapping(&mut self) -> Scan<Rc<Node>> {
+    fn flow_mapping(&mut self) -> Scan<Node<'t>> {
         let start = self.scanner.next()?.start;
         let mut entries = Vec::new();
-        while !self.is(&[Kind::FlowMappingEnd])? {
+        while !self.take(|kind| matches!(kind, Kind::FlowMappingEnd))? {
             if !entries.is_empty() {
-                if !self.is(&[Kind::FlowEntry])? {
-                    return Err(Problem::parser(
-                        "did not find expected ',' or '}'",
-                        self.start()?,
-                        Some(start),
-                    ));
+                if !self.take(|kind| matches!(kind, Kind::FlowEntry))? {
+                    return self.expected("',' or '}'", Some(start));
                 }
-                self.scanner.next()?;
-                if self.is(&[Kind::FlowMappingEnd])? {
+                if self.take(|kind| matches!(kind, Kind::FlowMappingEnd))? {
                     break;
                 }
             }
-            let mut value = empty();
-            let key;
-            if self.is(&[Kind::Key])? {
-                self.scanner.next()?;
-                let none = self.is(&[Kind::Value, Kind::FlowEntry, Kind::FlowMappingEnd])?;
-                key = if none { empty() } else { self.node(false, false)? };
-                if self.is(&[Kind::Value])? {
-                    self.scanner.next()?;
-                    if !self.is(&[Kind::FlowEntry, Kind::FlowMappingEnd])? {
-                        value = self.node(false, false)?;
-                    }
-                }
-            } else {
-                key = self.node(false, false)?;
+            if !self.take(|kind| matches!(kind, Kind::Key))? {
+                entries.push((self.node(false, false)?, Node::empty()));
+                continue;
             }
+            let none = |kind: &Kind<'t>| matches!(kind, Kind::Value | Kind::FlowEntry | Kind::FlowMappingEnd);
+            let key = self.node_unless(none, false, false)?;
+            let value = if self.take(|kind| matches!(kind, Kind::Value))? {
+                let none = |kind: &Kind<'t>| matches!(kind, Kind::FlowEntry | Kind::FlowMappingEnd);
+                self.node_unless(none, false, false)?
+            } else {
+                Node::empty()
+            };
             entries.push((key, value));
         }
-        self.scanner.next()?;
-        Ok(Rc::new(Node::Map(entries)))
+        Ok(Node::Map(entries))
     }
-}
-
-fn empty() -> Rc<Node> {
-    Rc::new(Node::Scalar {
-        value: String::new(),
-        tag: String::new(),
-        plain: true,
-    })
 }

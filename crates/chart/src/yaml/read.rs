@@ -1,10 +1,10 @@
 //! Reads the first document of a YAML text.
 
-use std::collections::BTreeMap;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use super::nodes::{Node, first_document};
-use super::resolve::{Resolved, resolve_tagged};
+use super::resolve::{Resolved, resolve, resolve_tagged};
+use super::table::{Table, settle};
 use super::{Yaml, float_key};
 
 /// Reads the first document; an empty text is null. The error is in the words of `go-yaml`.
@@ -31,7 +31,7 @@ fn finite(value: &Yaml) -> Result<(), String> {
             Err(format!("json: unsupported value: {text}"))
         }
         Yaml::Seq(items) => items.iter().try_for_each(finite),
-        Yaml::Map(entries) => entries.values().try_for_each(finite),
+        Yaml::Map(entries) => entries.iter().try_for_each(|(_, value)| finite(value)),
         _ => Ok(()),
     }
 }
@@ -47,9 +47,9 @@ struct Decoder {
 }
 
 impl Decoder {
-    fn decode(&mut self, node: &Node) -> Result<Yaml, String> {
+    fn decode(&mut self, node: &Node<'_>) -> Result<Yaml, String> {
         self.count()?;
-        match node {
+        match node.bare() {
             Node::Alias(target) => {
                 self.alias_depth += 1;
                 let value = self.decode(target);
@@ -57,7 +57,8 @@ impl Decoder {
                 value
             }
             Node::Itself(name) => Err(contains_itself(name)),
-            Node::Scalar { value, tag, plain } => scalar(value, tag, *plain),
+            Node::Anchored(target) => self.decode(target),
+            Node::Scalar { value, tag, plain } => scalar(value, tag.as_deref(), *plain),
             Node::Seq(items) => Ok(Yaml::Seq(
                 items
                     .iter()
@@ -65,28 +66,28 @@ impl Decoder {
                     .collect::<Result<_, _>>()?,
             )),
             Node::Map(entries) => {
-                let mut map = BTreeMap::new();
-                self.entries(entries, &mut map)?;
-                Ok(Yaml::Map(map))
+                let mut found = Vec::with_capacity(entries.len());
+                self.entries(entries, &mut found)?;
+                Ok(Yaml::Map(Table::from(found)))
             }
         }
     }
 
     fn entries(
         &mut self,
-        entries: &[(Rc<Node>, Rc<Node>)],
-        map: &mut BTreeMap<String, Yaml>,
+        entries: &[(Node<'_>, Node<'_>)],
+        found: &mut Vec<(Arc<str>, Yaml)>,
     ) -> Result<(), String> {
         for (key, value) in entries {
             if is_merge(key) {
-                self.merge(value, map)?;
+                self.merge(value, found)?;
                 continue;
             }
-            let name = match self.decode(key)? {
+            let name: Arc<str> = match self.decode(key)? {
                 Yaml::Str(text) => text,
-                Yaml::Int(number) => number.to_string(),
-                Yaml::Float(number) => float_key(number),
-                Yaml::Bool(value) => value.to_string(),
+                Yaml::Int(number) => number.to_string().into(),
+                Yaml::Float(number) => float_key(number).into(),
+                Yaml::Bool(value) => value.to_string().into(),
                 Yaml::Null => {
                     let shown = go_argument(value);
                     self.bad_key.get_or_insert_with(|| {
@@ -108,32 +109,37 @@ impl Decoder {
                 }
             };
             let value = self.decode(value)?;
-            map.insert(name, value);
+            found.push((name, value));
         }
         Ok(())
     }
 
-    fn merge(&mut self, node: &Node, map: &mut BTreeMap<String, Yaml>) -> Result<(), String> {
+    fn merge(&mut self, node: &Node<'_>, found: &mut Vec<(Arc<str>, Yaml)>) -> Result<(), String> {
         const WANT: &str = "yaml: map merge requires map or sequence of maps as the value";
         self.count()?;
-        match node {
-            Node::Map(entries) => self.entries(entries, map),
-            Node::Alias(target) => match target.as_ref() {
+        match node.bare() {
+            Node::Map(entries) => {
+                self.entries(entries, found)?;
+                // The same map may be merged a thousand times.
+                settle(found);
+                Ok(())
+            }
+            Node::Alias(target) => match target.bare() {
                 Node::Map(_) => {
                     self.alias_depth += 1;
-                    let merged = self.merge(target, map);
+                    let merged = self.merge(target, found);
                     self.alias_depth -= 1;
                     merged
                 }
                 _ => Err(WANT.to_owned()),
             },
             // Earlier maps of a sequence take precedence.
-            Node::Seq(items) => items.iter().rev().try_for_each(|item| match item.as_ref() {
+            Node::Seq(items) => items.iter().rev().try_for_each(|item| match item.bare() {
                 Node::Seq(_) | Node::Scalar { .. } => Err(WANT.to_owned()),
-                _ => self.merge(item, map),
+                _ => self.merge(item, found),
             }),
             Node::Itself(name) => Err(contains_itself(name)),
-            Node::Scalar { .. } => Err(WANT.to_owned()),
+            Node::Anchored(_) | Node::Scalar { .. } => Err(WANT.to_owned()),
         }
     }
 
@@ -170,32 +176,34 @@ fn contains_itself(anchor: &str) -> String {
     format!("yaml: anchor '{anchor}' value contains itself")
 }
 
-fn is_merge(key: &Node) -> bool {
-    matches!(key, Node::Scalar { value, tag, plain }
-        if value == "<<" && (*plain || tag == "tag:yaml.org,2002:merge"))
+fn is_merge(key: &Node<'_>) -> bool {
+    matches!(key.bare(), Node::Scalar { value, tag, plain }
+        if value == "<<" && (*plain || tag.as_deref() == Some("tag:yaml.org,2002:merge")))
 }
 
-fn scalar(value: &str, tag: &str, plain: bool) -> Result<Yaml, String> {
-    if tag.is_empty() && !plain {
-        return Ok(Yaml::Str(value.to_owned()));
-    }
-    match resolve_tagged(tag, value)? {
+fn scalar(value: &str, tag: Option<&str>, plain: bool) -> Result<Yaml, String> {
+    let resolved = match tag {
+        None if plain => resolve(value),
+        None => Resolved::Str,
+        Some(tag) => resolve_tagged(tag, value)?,
+    };
+    match resolved {
         Resolved::Null => Ok(Yaml::Null),
         Resolved::Bool(value) => Ok(Yaml::Bool(value)),
         Resolved::Int(number) => Ok(Yaml::Int(number)),
         Resolved::Uint(number) => Ok(Yaml::Uint(number)),
         Resolved::Float(number) => Ok(Yaml::Float(number)),
-        Resolved::Str | Resolved::Timestamp => Ok(Yaml::Str(value.to_owned())),
-        Resolved::Binary(bytes) => Ok(Yaml::Str(String::from_utf8_lossy(&bytes).into_owned())),
+        Resolved::Str | Resolved::Timestamp => Ok(Yaml::Str(value.into())),
+        Resolved::Binary(bytes) => Ok(Yaml::Str(String::from_utf8_lossy(&bytes).into())),
     }
 }
 
 /// A value in Go's syntax (`%#v`), as errors show keys that cannot be any.
-fn go_syntax(node: &Node) -> String {
+fn go_syntax(node: &Node<'_>) -> String {
     match node {
-        Node::Alias(target) => go_syntax(target),
+        Node::Alias(target) | Node::Anchored(target) => go_syntax(target),
         Node::Itself(_) => String::new(),
-        Node::Scalar { value, tag, plain } => match scalar(value, tag, *plain) {
+        Node::Scalar { value, tag, plain } => match scalar(value, tag.as_deref(), *plain) {
             Ok(Yaml::Null) | Err(_) => "interface {}(nil)".to_owned(),
             Ok(Yaml::Bool(value)) => value.to_string(),
             Ok(Yaml::Int(number)) => number.to_string(),
@@ -205,7 +213,7 @@ fn go_syntax(node: &Node) -> String {
             Ok(Yaml::Seq(_) | Yaml::Map(_)) => String::new(),
         },
         Node::Seq(items) => {
-            let items: Vec<String> = items.iter().map(|item| go_syntax(item)).collect();
+            let items: Vec<String> = items.iter().map(go_syntax).collect();
             format!("[]interface {{}}{{{}}}", items.join(", "))
         }
         Node::Map(entries) => {
@@ -220,7 +228,7 @@ fn go_syntax(node: &Node) -> String {
 }
 
 /// The same where the value is an argument of its own.
-fn go_argument(node: &Node) -> String {
+fn go_argument(node: &Node<'_>) -> String {
     let shown = go_syntax(node);
     if shown == "interface {}(nil)" {
         "<nil>".to_owned()

@@ -108,6 +108,14 @@ fn resolve_hinted(value: &str, timestamps: bool) -> Resolved {
 }
 
 fn number(value: &str, timestamps: bool) -> Resolved {
+    // Most numbers are written like this, and mean the same to all that is tried below.
+    if value.len() < 19
+        && !(value.len() > 1 && value.starts_with('0'))
+        && value.bytes().all(|byte| byte.is_ascii_digit())
+        && let Ok(number) = value.parse()
+    {
+        return Resolved::Int(number);
+    }
     if timestamps && timestamp::is_timestamp(value) {
         return Resolved::Timestamp;
     }

@@ -1,38 +1,70 @@
 //! Scans scalars: literal and folded blocks, quoted and plain texts.
 
-use super::scan::{Kind, Mark, Scan, Scanner, Token, is_blank, is_blank_or_end, is_break, is_break_or_end};
+use std::borrow::Cow;
 
-/// What line breaks and blanks between two parts of a flow scalar turn into.
+use super::characters::{is_blank, is_blank_or_end, is_break};
+use super::scan::{Kind, Mark, Scan, Scanner, Token};
+
+/// The line breaks between two parts of a flow scalar, and what they turn into.
 #[derive(Default)]
 struct Fold {
-    blanks: String,
-    first_break: String,
-    more_breaks: String,
     broken: bool,
+    /// Nothing where the first break was escaped: it joins the lines without a space.
+    first: Option<char>,
+    more: String,
 }
 
 impl Fold {
-    fn take(&mut self, into: &mut String) {
-        if self.broken {
-            if self.first_break.starts_with('\n') {
-                if self.more_breaks.is_empty() {
-                    into.push(' ');
-                } else {
-                    into.push_str(&self.more_breaks);
-                }
-            } else {
-                into.push_str(&self.first_break);
-                into.push_str(&self.more_breaks);
-            }
-        } else {
-            into.push_str(&self.blanks);
+    fn write(&self, into: &mut String) {
+        match self.first {
+            Some('\n') if self.more.is_empty() => into.push(' '),
+            Some('\n') | None => {}
+            Some(other) => into.push(other),
         }
-        *self = Self::default();
+        into.push_str(&self.more);
     }
 }
 
-impl Scanner {
-    pub(super) fn block_scalar(&mut self, literal: bool) -> Scan<Token> {
+/// The text of a flow scalar: a part of the source, until something in it has to be changed.
+struct Pieces<'t> {
+    source: &'t str,
+    from: usize,
+    changed: Option<String>,
+}
+
+impl<'t> Pieces<'t> {
+    fn new(source: &'t str, from: usize) -> Self {
+        Self {
+            source,
+            from,
+            changed: None,
+        }
+    }
+
+    /// Ends the present piece, so that something else may be written behind it.
+    fn cut(&mut self, end: usize) -> &mut String {
+        let piece = self.source.get(self.from..end).unwrap_or_default();
+        let text = self.changed.get_or_insert_default();
+        text.push_str(piece);
+        text
+    }
+
+    /// Begins the next piece.
+    fn resume(&mut self, from: usize) {
+        self.from = from;
+    }
+
+    fn finish(mut self, end: usize) -> Cow<'t, str> {
+        if self.changed.is_none() {
+            return Cow::Borrowed(self.source.get(self.from..end).unwrap_or_default());
+        }
+        self.cut(end);
+        Cow::Owned(self.changed.unwrap_or_default())
+    }
+}
+
+impl<'t> Scanner<'t> {
+    pub(super) fn block_scalar(&mut self, literal: bool) -> Scan<Token<'t>> {
         let start = self.mark;
         self.skip();
         let (mut chomping, mut increment) = (None, 0);
@@ -58,37 +90,36 @@ impl Scanner {
         } else {
             0
         };
-        let (mut text, mut leading, mut trailing) = (String::new(), String::new(), String::new());
+        let (mut text, mut leading, mut trailing) = (String::new(), None, String::new());
         self.block_breaks(&mut indent, &mut trailing, start)?;
         let mut leading_blank = false;
         while self.column() == indent && self.at(0) != '\0' {
             let blank = is_blank(self.at(0));
-            if !literal && !leading_blank && !blank && leading.starts_with('\n') {
+            if !literal && !leading_blank && !blank && leading == Some('\n') {
                 if trailing.is_empty() {
                     text.push(' ');
                 }
             } else {
-                text.push_str(&leading);
+                text.extend(leading);
             }
-            leading.clear();
             text.push_str(&trailing);
             trailing.clear();
-            leading_blank = is_blank(self.at(0));
-            while !is_break_or_end(self.at(0)) {
-                self.read(&mut text);
-            }
-            self.read_line(&mut leading);
+            leading_blank = blank;
+            let from = self.offset;
+            self.skip_to_break();
+            text.push_str(self.since(from));
+            leading = self.line_break();
             self.block_breaks(&mut indent, &mut trailing, start)?;
         }
         if chomping != Some('-') {
-            text.push_str(&leading);
+            text.extend(leading);
         }
         if chomping == Some('+') {
             text.push_str(&trailing);
         }
         Ok(Token {
             kind: Kind::Scalar {
-                value: text,
+                value: text.into(),
                 plain: false,
             },
             start,
@@ -98,9 +129,13 @@ impl Scanner {
     fn block_breaks(&mut self, indent: &mut i64, breaks: &mut String, start: Mark) -> Scan<()> {
         let mut deepest = 0;
         loop {
-            while (*indent == 0 || self.column() < *indent) && self.at(0) == ' ' {
-                self.skip();
-            }
+            let spaces = self.run(|byte| byte != b' ');
+            let most = if *indent == 0 {
+                spaces
+            } else {
+                usize::try_from(*indent - self.column()).unwrap_or(0)
+            };
+            self.skip_run(spaces.min(most));
             deepest = deepest.max(self.column());
             if (*indent == 0 || self.column() < *indent) && self.at(0) == '\t' {
                 return self.fail(
@@ -111,7 +146,7 @@ impl Scanner {
             if !is_break(self.at(0)) {
                 break;
             }
-            self.read_line(breaks);
+            breaks.extend(self.line_break());
         }
         if *indent == 0 {
             *indent = deepest.max(self.indent + 1).max(1);
@@ -119,62 +154,68 @@ impl Scanner {
         Ok(())
     }
 
-    pub(super) fn quoted_scalar(&mut self, single: bool) -> Scan<Token> {
+    pub(super) fn quoted_scalar(&mut self, single: bool) -> Scan<Token<'t>> {
         let start = self.mark;
         self.skip();
-        let mut text = String::new();
-        let mut fold = Fold::default();
+        let mut pieces = Pieces::new(self.text, self.offset);
         let mark = if single { '\'' } else { '"' };
-        loop {
+        let value = loop {
             if self.at_document_indicator() {
                 return self.fail("found unexpected document indicator", Some(start));
             }
             if self.at(0) == '\0' {
                 return self.fail("found unexpected end of stream", Some(start));
             }
-            fold.broken = false;
-            while !is_blank_or_end(self.at(0)) {
+            let mut fold = Fold::default();
+            loop {
+                self.skip_run(self.run(|byte| {
+                    matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | b'\\') || char::from(byte) == mark
+                }));
                 let (first, second) = (self.at(0), self.at(1));
+                if is_blank_or_end(first) {
+                    break;
+                }
                 if single && first == '\'' && second == '\'' {
-                    text.push('\'');
-                    self.skip();
-                    self.skip();
+                    pieces.cut(self.offset).push('\'');
+                    self.skip_run(2);
+                    pieces.resume(self.offset);
                 } else if first == mark {
                     break;
                 } else if !single && first == '\\' && is_break(second) {
+                    pieces.cut(self.offset);
                     self.skip();
                     self.skip_line();
+                    pieces.resume(self.offset);
                     fold.broken = true;
                     break;
                 } else if !single && first == '\\' {
-                    self.escape(&mut text, start)?;
+                    pieces.cut(self.offset);
+                    let character = self.escape(start)?;
+                    pieces.resume(self.offset);
+                    pieces.cut(self.offset).push(character);
                 } else {
-                    self.read(&mut text);
+                    self.skip();
                 }
             }
+            let end = self.offset;
             if self.at(0) == mark {
-                break;
+                break pieces.finish(end);
             }
             self.gap(&mut fold, None)?;
-            // A break that was escaped joins the lines without a space.
-            if fold.broken && fold.first_break.is_empty() {
-                text.push_str(&fold.more_breaks);
-                fold = Fold::default();
-            } else {
-                fold.take(&mut text);
+            // Blanks that no line break follows are a part of the text.
+            if fold.broken {
+                fold.write(pieces.cut(end));
+                pieces.resume(self.offset);
             }
-        }
+        };
         self.skip();
         Ok(Token {
-            kind: Kind::Scalar {
-                value: text,
-                plain: false,
-            },
+            kind: Kind::Scalar { value, plain: false },
             start,
         })
     }
 
-    fn escape(&mut self, text: &mut String, start: Mark) -> Scan<()> {
+    fn escape(&mut self, start: Mark) -> Scan<char> {
         let digits = match self.at(1) {
             'x' => 2,
             'u' => 4,
@@ -199,11 +240,9 @@ impl Scanner {
             _ if digits > 0 => '\0',
             _ => return self.fail("found unknown escape character", Some(start)),
         };
-        self.skip();
-        self.skip();
+        self.skip_run(2);
         if digits == 0 {
-            text.push(simple);
-            return Ok(());
+            return Ok(simple);
         }
         let mut code = 0_u32;
         for ahead in 0..digits {
@@ -215,12 +254,11 @@ impl Scanner {
         let Some(character) = char::from_u32(code) else {
             return self.fail("found invalid Unicode character escape code", Some(start));
         };
-        text.push(character);
-        (0..digits).for_each(|_| self.skip());
-        Ok(())
+        self.skip_run(digits);
+        Ok(character)
     }
 
-    /// Blanks and line breaks between two parts of a flow scalar.
+    /// Passes over blanks and line breaks between two parts of a flow scalar.
     fn gap(&mut self, fold: &mut Fold, plain: Option<(i64, Mark)>) -> Scan<()> {
         loop {
             let character = self.at(0);
@@ -232,17 +270,13 @@ impl Scanner {
                 {
                     return self.fail("found a tab character that violates indentation", Some(start));
                 }
-                if fold.broken {
-                    self.skip();
-                } else {
-                    self.read(&mut fold.blanks);
-                }
+                self.skip_run(1);
             } else if is_break(character) {
+                let found = self.line_break();
                 if fold.broken {
-                    self.read_line(&mut fold.more_breaks);
+                    fold.more.extend(found);
                 } else {
-                    fold.blanks.clear();
-                    self.read_line(&mut fold.first_break);
+                    fold.first = found;
                     fold.broken = true;
                 }
             } else {
@@ -251,32 +285,43 @@ impl Scanner {
         }
     }
 
-    pub(super) fn plain_scalar(&mut self) -> Scan<Token> {
+    pub(super) fn plain_scalar(&mut self) -> Scan<Token<'t>> {
         let start = self.mark;
-        let mut text = String::new();
-        let mut fold = Fold::default();
         let indent = self.indent + 1;
+        let flow = self.flow_level > 0;
+        let mut pieces = Pieces::new(self.text, self.offset);
+        let mut end = self.offset;
+        let mut fold = Fold::default();
         loop {
             if self.at_document_indicator() || self.at(0) == '#' {
                 break;
             }
-            while !is_blank_or_end(self.at(0)) {
-                let character = self.at(0);
-                if (character == ':' && is_blank_or_end(self.at(1)))
-                    || (self.flow_level > 0 && matches!(character, ',' | '?' | '[' | ']' | '{' | '}'))
-                {
+            loop {
+                let run = self.run(|byte| match byte {
+                    b' ' | b'\t' | b'\n' | b'\r' | b':' => true,
+                    b',' | b'?' | b'[' | b']' | b'{' | b'}' => flow,
+                    _ => false,
+                });
+                if run == 0 && self.ends_plain(flow) {
                     break;
                 }
-                if fold.broken || !fold.blanks.is_empty() {
-                    fold.take(&mut text);
+                if fold.broken {
+                    fold.write(pieces.cut(end));
+                    pieces.resume(self.offset);
+                    fold = Fold::default();
                 }
-                self.read(&mut text);
+                if run > 0 {
+                    self.skip_run(run);
+                } else {
+                    self.skip();
+                }
+                end = self.offset;
             }
             if !(is_blank(self.at(0)) || is_break(self.at(0))) {
                 break;
             }
             self.gap(&mut fold, Some((indent, start)))?;
-            if self.flow_level == 0 && self.column() < indent {
+            if !flow && self.column() < indent {
                 break;
             }
         }
@@ -285,10 +330,19 @@ impl Scanner {
         }
         Ok(Token {
             kind: Kind::Scalar {
-                value: text,
+                value: pieces.finish(end),
                 plain: true,
             },
             start,
         })
+    }
+
+    /// Whether a part of a plain scalar ends before the character here.
+    fn ends_plain(&self, flow: bool) -> bool {
+        match self.at(0) {
+            ':' => is_blank_or_end(self.at(1)),
+            ',' | '?' | '[' | ']' | '{' | '}' => flow,
+            other => is_blank_or_end(other),
+        }
     }
 }

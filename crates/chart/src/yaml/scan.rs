@@ -1,12 +1,18 @@
 //! Divides a YAML text into tokens, by the algorithm of libyaml that go-yaml follows: the same texts are accepted, and
 //! the errors read the same.
 
-use std::collections::{HashMap, VecDeque};
+use std::borrow::Cow;
+use std::collections::VecDeque;
+
+use super::characters::{
+    is_allowed, is_blank, is_blank_or_end, is_break, is_break_or_end, is_plain, octet_problem,
+};
+use super::simple_keys::{SimpleKey, SimpleKeys};
 
 /// How deep flow collections and indentation may go.
 const MAX_DEPTH: usize = 10_000;
 
-/// A place in the text; lines count from 0.
+/// A place in the text, counted in characters; lines count from 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Mark {
     pub(super) index: usize,
@@ -60,10 +66,15 @@ impl Problem {
 
 pub(super) type Scan<T> = Result<T, Problem>;
 
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Kind {
-    VersionDirective { major: u32, minor: u32 },
-    TagDirective { handle: String, prefix: String },
+/// What a token is. Its texts are parts of the source wherever nothing in them has to be changed.
+#[derive(Debug)]
+pub(super) enum Kind<'t> {
+    VersionDirective {
+        major: u32,
+        minor: u32,
+    },
+    /// Its text is the prefix.
+    TagDirective(Box<Tag>),
     DocumentStart,
     DocumentEnd,
     StreamEnd,
@@ -78,88 +89,45 @@ pub(super) enum Kind {
     FlowEntry,
     Key,
     Value,
-    Alias(String),
-    Anchor(String),
-    Tag { handle: String, suffix: String },
-    Scalar { value: String, plain: bool },
+    Alias(&'t str),
+    Anchor(&'t str),
+    /// Its text is the suffix.
+    Tag(Box<Tag>),
+    Scalar {
+        value: Cow<'t, str>,
+        plain: bool,
+    },
 }
 
-#[derive(Clone, Debug)]
-pub(super) struct Token {
-    pub(super) kind: Kind,
+/// The handle of a tag and what belongs to it.
+#[derive(Debug)]
+pub(super) struct Tag {
+    pub(super) handle: String,
+    pub(super) text: String,
+}
+
+#[derive(Debug)]
+pub(super) struct Token<'t> {
+    pub(super) kind: Kind<'t>,
     pub(super) start: Mark,
 }
 
-#[derive(Clone, Default)]
-struct SimpleKey {
-    possible: bool,
-    required: bool,
-    token: usize,
-    mark: Mark,
-}
-
-pub(super) struct Scanner {
-    text: Vec<char>,
+pub(super) struct Scanner<'t> {
+    pub(super) text: &'t str,
+    /// The byte of the text at which `mark` is.
+    pub(super) offset: usize,
     pub(super) mark: Mark,
-    tokens: VecDeque<Token>,
+    tokens: VecDeque<Token<'t>>,
     parsed: usize,
     pub(super) indent: i64,
     indents: Vec<i64>,
     pub(super) simple_key_allowed: bool,
-    simple_keys: Vec<SimpleKey>,
-    keys_by_token: HashMap<usize, usize>,
+    pub(super) simple_keys: SimpleKeys,
     pub(super) flow_level: usize,
 }
 
-pub(super) fn is_break(character: char) -> bool {
-    matches!(character, '\r' | '\n' | '\u{85}' | '\u{2028}' | '\u{2029}')
-}
-
-pub(super) fn is_blank(character: char) -> bool {
-    matches!(character, ' ' | '\t')
-}
-
-pub(super) fn is_break_or_end(character: char) -> bool {
-    is_break(character) || character == '\0'
-}
-
-pub(super) fn is_blank_or_end(character: char) -> bool {
-    is_blank(character) || is_break_or_end(character)
-}
-
-pub(super) fn is_alpha(character: char) -> bool {
-    character.is_ascii_alphanumeric() || matches!(character, '_' | '-')
-}
-
-/// What is wrong with bytes that begin with no character.
-fn octet_problem(bytes: &[u8]) -> &'static str {
-    let width = match bytes.first() {
-        Some(0xC0..=0xDF) => 2,
-        Some(0xE0..=0xEF) => 3,
-        Some(0xF0..=0xF7) => 4,
-        _ => return "invalid leading UTF-8 octet",
-    };
-    let Some(trailing) = bytes.get(1..width) else {
-        return "incomplete UTF-8 octet sequence";
-    };
-    if trailing.iter().any(|octet| octet & 0xC0 != 0x80) {
-        return "invalid trailing UTF-8 octet";
-    }
-    let overlong = match bytes {
-        [0xC0 | 0xC1, ..] => true,
-        [0xE0, second, ..] => *second < 0xA0,
-        [0xF0, second, ..] => *second < 0x90,
-        _ => false,
-    };
-    if overlong {
-        "invalid length of a UTF-8 sequence"
-    } else {
-        "invalid Unicode character"
-    }
-}
-
-impl Scanner {
-    pub(super) fn new(bytes: &[u8]) -> Scan<Self> {
+impl<'t> Scanner<'t> {
+    pub(super) fn new(bytes: &'t [u8]) -> Scan<Self> {
         let (text, broken) = match std::str::from_utf8(bytes) {
             Ok(text) => (text, None),
             Err(error) => {
@@ -171,29 +139,28 @@ impl Scanner {
             }
         };
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let allowed = |character: char| matches!(character, '\t' | '\n' | '\r' | ' '..='~' | '\u{85}' | '\u{a0}'..='\u{fffd}' | '\u{1_0000}'..);
-        if !text.chars().all(allowed) {
+        if !is_plain(text) && !text.chars().all(is_allowed) {
             return Err(Problem::reader("control characters are not allowed"));
         }
         if let Some(problem) = broken {
             return Err(Problem::reader(problem));
         }
         Ok(Self {
-            text: text.chars().collect(),
+            text,
+            offset: 0,
             mark: Mark::default(),
             tokens: VecDeque::new(),
             parsed: 0,
             indent: -1,
             indents: Vec::new(),
             simple_key_allowed: true,
-            simple_keys: vec![SimpleKey::default()],
-            keys_by_token: HashMap::new(),
+            simple_keys: SimpleKeys::new(),
             flow_level: 0,
         })
     }
 
     /// The next token, without taking it.
-    pub(super) fn peek(&mut self) -> Scan<&Token> {
+    pub(super) fn peek(&mut self) -> Scan<&Token<'t>> {
         self.fetch_more()?;
         match self.tokens.front() {
             Some(token) => Ok(token),
@@ -202,12 +169,17 @@ impl Scanner {
     }
 
     /// Takes the next token.
-    pub(super) fn next(&mut self) -> Scan<Token> {
+    pub(super) fn next(&mut self) -> Scan<Token<'t>> {
         self.fetch_more()?;
         self.parsed += 1;
         self.tokens
             .pop_front()
             .ok_or_else(|| Problem::reader("unexpected end of the stream"))
+    }
+
+    /// The number that the next token to be found has.
+    pub(super) fn next_number(&self) -> usize {
+        self.parsed + self.tokens.len()
     }
 
     pub(super) fn fail<T>(&self, text: &str, context: Option<Mark>) -> Scan<T> {
@@ -220,35 +192,76 @@ impl Scanner {
         })
     }
 
+    /// The character so many bytes ahead, which are those of ASCII characters; the end of the text is a zero.
     pub(super) fn at(&self, ahead: usize) -> char {
-        self.text.get(self.mark.index + ahead).copied().unwrap_or('\0')
+        let offset = self.offset + ahead;
+        match self.text.as_bytes().get(offset) {
+            None => '\0',
+            Some(byte) if byte.is_ascii() => char::from(*byte),
+            // Inside of a character there is nothing that anybody looks for.
+            Some(_) => self
+                .text
+                .get(offset..)
+                .and_then(|rest| rest.chars().next())
+                .unwrap_or(char::REPLACEMENT_CHARACTER),
+        }
+    }
+
+    /// How many ASCII characters come before one that ends the run.
+    pub(super) fn run(&self, ends: impl Fn(u8) -> bool) -> usize {
+        let rest = self.text.as_bytes().get(self.offset..).unwrap_or_default();
+        rest.iter()
+            .position(|byte| !byte.is_ascii() || ends(*byte))
+            .unwrap_or(rest.len())
     }
 
     pub(super) fn skip(&mut self) {
+        self.offset += self.at(0).len_utf8();
         self.mark.index += 1;
         self.mark.column += 1;
     }
 
+    /// Skips so many ASCII characters, none of which is a line break.
+    pub(super) fn skip_run(&mut self, length: usize) {
+        self.offset += length;
+        self.mark.index += length;
+        self.mark.column += length;
+    }
+
+    /// Skips what is left of the line, without its break.
+    pub(super) fn skip_to_break(&mut self) {
+        loop {
+            self.skip_run(self.run(|byte| matches!(byte, b'\n' | b'\r')));
+            if is_break_or_end(self.at(0)) {
+                return;
+            }
+            self.skip();
+        }
+    }
+
     pub(super) fn skip_line(&mut self) {
-        let pair = self.at(0) == '\r' && self.at(1) == '\n';
+        let first = self.at(0);
+        let pair = first == '\r' && self.at(1) == '\n';
+        self.offset += if pair { 2 } else { first.len_utf8() };
         self.mark.index += if pair { 2 } else { 1 };
         self.mark.column = 0;
         self.mark.line += 1;
     }
 
-    pub(super) fn read(&mut self, into: &mut String) {
-        into.push(self.at(0));
-        self.skip();
+    /// The text from an offset to here.
+    pub(super) fn since(&self, offset: usize) -> &'t str {
+        self.text.get(offset..self.offset).unwrap_or_default()
     }
 
-    /// Reads a line break; those of old systems become a line feed. At the end of the text there is none.
-    pub(super) fn read_line(&mut self, into: &mut String) {
-        match self.at(0) {
-            '\0' => return,
-            '\r' | '\n' | '\u{85}' => into.push('\n'),
-            other => into.push(other),
-        }
+    /// Takes a line break; those of old systems become a line feed. At the end of the text there is none.
+    pub(super) fn line_break(&mut self) -> Option<char> {
+        let character = match self.at(0) {
+            '\0' => return None,
+            '\r' | '\n' | '\u{85}' => '\n',
+            other => other,
+        };
         self.skip_line();
+        Some(character)
     }
 
     /// The marks of the columns are small; the indent starts below them.
@@ -257,21 +270,24 @@ impl Scanner {
     }
 
     pub(super) fn at_document_indicator(&self) -> bool {
-        let three = |wanted: char| (0..3).all(|ahead| self.at(ahead) == wanted);
-        self.mark.column == 0 && (three('-') || three('.')) && is_blank_or_end(self.at(3))
+        let three = || {
+            let rest = self.text.as_bytes().get(self.offset..).unwrap_or_default();
+            rest.starts_with(b"---") || rest.starts_with(b"...")
+        };
+        self.mark.column == 0 && three() && is_blank_or_end(self.at(3))
     }
 
-    pub(super) fn push(&mut self, kind: Kind, start: Mark) {
+    pub(super) fn push(&mut self, kind: Kind<'t>, start: Mark) {
         self.tokens.push_back(Token { kind, start });
     }
 
     fn fetch_more(&mut self) -> Scan<()> {
         loop {
             if !self.tokens.is_empty() {
-                let Some(&index) = self.keys_by_token.get(&self.parsed) else {
+                let Some(level) = self.simple_keys.level_of_next(self.parsed) else {
                     return Ok(());
                 };
-                if !self.key_is_valid(index)? {
+                if !self.key_is_valid(level)? {
                     return Ok(());
                 }
             }
@@ -279,55 +295,7 @@ impl Scanner {
         }
     }
 
-    fn key_is_valid(&mut self, index: usize) -> Scan<bool> {
-        let Some(key) = self.simple_keys.get(index).cloned() else {
-            return Ok(false);
-        };
-        if !key.possible {
-            return Ok(false);
-        }
-        if key.mark.line < self.mark.line || key.mark.index + 1024 < self.mark.index {
-            if key.required {
-                return self.fail("could not find expected ':'", Some(key.mark));
-            }
-            self.simple_keys[index].possible = false;
-            return Ok(false);
-        }
-        Ok(true)
-    }
-
-    pub(super) fn save_simple_key(&mut self) -> Scan<()> {
-        if !self.simple_key_allowed {
-            return Ok(());
-        }
-        let required = self.flow_level == 0 && self.indent == self.column();
-        let key = SimpleKey {
-            possible: true,
-            required,
-            token: self.parsed + self.tokens.len(),
-            mark: self.mark,
-        };
-        self.remove_simple_key()?;
-        let last = self.simple_keys.len() - 1;
-        self.keys_by_token.insert(key.token, last);
-        self.simple_keys[last] = key;
-        Ok(())
-    }
-
-    pub(super) fn remove_simple_key(&mut self) -> Scan<()> {
-        let last = self.simple_keys.len() - 1;
-        let key = self.simple_keys[last].clone();
-        if key.possible {
-            if key.required {
-                return self.fail("could not find expected ':'", Some(key.mark));
-            }
-            self.simple_keys[last].possible = false;
-            self.keys_by_token.remove(&key.token);
-        }
-        Ok(())
-    }
-
-    fn roll_indent(&mut self, column: i64, token: Option<usize>, kind: Kind, mark: Mark) -> Scan<()> {
+    fn roll_indent(&mut self, column: i64, token: Option<usize>, kind: Kind<'t>, mark: Mark) -> Scan<()> {
         if self.flow_level > 0 || self.indent >= column {
             return Ok(());
         }
@@ -372,7 +340,7 @@ impl Scanner {
             self.remove_simple_key()?;
             self.simple_key_allowed = false;
             let start = self.mark;
-            (0..3).for_each(|_| self.skip());
+            self.skip_run(3);
             self.push(
                 if first == '-' {
                     Kind::DocumentStart
@@ -456,15 +424,10 @@ impl Scanner {
             if self.mark.column == 0 && self.at(0) == '\u{feff}' {
                 self.skip();
             }
-            while self.at(0) == ' '
-                || ((self.flow_level > 0 || !self.simple_key_allowed) && self.at(0) == '\t')
-            {
-                self.skip();
-            }
+            let tabs = self.flow_level > 0 || !self.simple_key_allowed;
+            self.skip_run(self.run(|byte| !(byte == b' ' || (tabs && byte == b'\t'))));
             if self.at(0) == '#' {
-                while !is_break_or_end(self.at(0)) {
-                    self.skip();
-                }
+                self.skip_to_break();
             }
             if !is_break(self.at(0)) {
                 return;
@@ -476,7 +439,7 @@ impl Scanner {
         }
     }
 
-    fn one_character(&mut self, kind: Kind) {
+    fn one_character(&mut self, kind: Kind<'t>) {
         let start = self.mark;
         self.skip();
         self.push(kind, start);
@@ -494,11 +457,11 @@ impl Scanner {
         Ok(())
     }
 
-    fn fetch_flow_start(&mut self, kind: Kind) -> Scan<()> {
+    fn fetch_flow_start(&mut self, kind: Kind<'t>) -> Scan<()> {
         self.save_simple_key()?;
         // By this number the end of an empty collection forgets that the collection could be a key, as in go-yaml.
-        self.simple_keys.push(SimpleKey {
-            token: self.parsed + self.tokens.len(),
+        self.simple_keys.enter(SimpleKey {
+            token: self.next_number(),
             mark: self.mark,
             ..SimpleKey::default()
         });
@@ -511,13 +474,11 @@ impl Scanner {
         Ok(())
     }
 
-    fn fetch_flow_end(&mut self, kind: Kind) -> Scan<()> {
+    fn fetch_flow_end(&mut self, kind: Kind<'t>) -> Scan<()> {
         self.remove_simple_key()?;
         if self.flow_level > 0 {
             self.flow_level -= 1;
-            if let Some(key) = self.simple_keys.pop() {
-                self.keys_by_token.remove(&key.token);
-            }
+            self.simple_keys.leave();
         }
         self.simple_key_allowed = false;
         self.one_character(kind);
@@ -554,9 +515,9 @@ impl Scanner {
     }
 
     fn fetch_value(&mut self) -> Scan<()> {
-        let last = self.simple_keys.len() - 1;
-        if self.key_is_valid(last)? {
-            let key = self.simple_keys[last].clone();
+        let innermost = self.simple_keys.innermost();
+        let valid = self.key_is_valid(innermost)?;
+        if let Some(key) = self.simple_keys.at(innermost).filter(|_| valid) {
             let at = key.token.saturating_sub(self.parsed).min(self.tokens.len());
             self.tokens.insert(
                 at,
@@ -567,8 +528,8 @@ impl Scanner {
             );
             let column = i64::try_from(key.mark.column).unwrap_or(i64::MAX);
             self.roll_indent(column, Some(key.token), Kind::BlockMappingStart, key.mark)?;
-            self.simple_keys[last].possible = false;
-            self.keys_by_token.remove(&key.token);
+            self.simple_keys.rule_out(innermost);
+            self.simple_keys.forget(key.token);
             self.simple_key_allowed = false;
         } else {
             if self.flow_level == 0 {
@@ -584,18 +545,14 @@ impl Scanner {
     }
 
     pub(super) fn skip_blanks(&mut self) {
-        while is_blank(self.at(0)) {
-            self.skip();
-        }
+        self.skip_run(self.run(|byte| !matches!(byte, b' ' | b'\t')));
     }
 
     /// Only a comment may stand before the end of the line, which is taken.
     pub(super) fn rest_of_line(&mut self, start: Mark) -> Scan<()> {
         self.skip_blanks();
         if self.at(0) == '#' {
-            while !is_break_or_end(self.at(0)) {
-                self.skip();
-            }
+            self.skip_to_break();
         }
         if !is_break_or_end(self.at(0)) {
             return self.fail("did not find expected comment or line break", Some(start));

@@ -1,17 +1,22 @@
 //! Scans anchors, tags and directives.
 
-use super::scan::{Kind, Mark, Scan, Scanner, is_alpha, is_blank, is_blank_or_end};
+use super::characters::{is_alpha, is_blank, is_blank_or_end};
+use super::scan::{Kind, Mark, Scan, Scanner, Tag};
 
-impl Scanner {
+impl<'t> Scanner<'t> {
+    /// Letters, digits, `-` and `_`, as many as there are.
+    fn word(&mut self) -> &'t str {
+        let from = self.offset;
+        self.skip_run(self.run(|byte| !is_alpha(char::from(byte))));
+        self.since(from)
+    }
+
     pub(super) fn fetch_anchor(&mut self, alias: bool) -> Scan<()> {
         self.save_simple_key()?;
         self.simple_key_allowed = false;
         let start = self.mark;
         self.skip();
-        let mut name = String::new();
-        while is_alpha(self.at(0)) {
-            self.read(&mut name);
-        }
+        let name = self.word();
         let next = self.at(0);
         if name.is_empty()
             || !(is_blank_or_end(next) || matches!(next, '?' | ':' | ',' | ']' | '}' | '%' | '@' | '`'))
@@ -64,7 +69,7 @@ impl Scanner {
         if !is_blank_or_end(self.at(0)) {
             return self.fail("did not find expected whitespace or line break", Some(start));
         }
-        self.push(Kind::Tag { handle, suffix }, start);
+        self.push(Kind::Tag(Box::new(Tag { handle, text: suffix })), start);
         Ok(())
     }
 
@@ -72,17 +77,15 @@ impl Scanner {
         if self.at(0) != '!' {
             return self.fail("did not find expected '!'", Some(start));
         }
-        let mut handle = String::new();
-        self.read(&mut handle);
-        while is_alpha(self.at(0)) {
-            self.read(&mut handle);
-        }
+        let from = self.offset;
+        self.skip();
+        self.word();
         if self.at(0) == '!' {
-            self.read(&mut handle);
-        } else if directive && handle != "!" {
+            self.skip();
+        } else if directive && self.since(from) != "!" {
             return self.fail("did not find expected '!'", Some(start));
         }
-        Ok(handle)
+        Ok(self.since(from).to_owned())
     }
 
     fn tag_uri(&mut self, head: &str, start: Mark) -> Scan<String> {
@@ -96,11 +99,11 @@ impl Scanner {
                     return self.fail("did not find URI escaped octet", Some(start));
                 };
                 bytes.push(u8::try_from(high * 16 + low).unwrap_or(0));
-                (0..3).for_each(|_| self.skip());
+                self.skip_run(3);
             } else {
-                let mut text = String::new();
-                self.read(&mut text);
-                bytes.extend(text.bytes());
+                let from = self.offset;
+                self.skip();
+                bytes.extend(self.since(from).bytes());
             }
         }
         if !found {
@@ -115,10 +118,7 @@ impl Scanner {
         self.simple_key_allowed = false;
         let start = self.mark;
         self.skip();
-        let mut name = String::new();
-        while is_alpha(self.at(0)) {
-            self.read(&mut name);
-        }
+        let name = self.word();
         if name.is_empty() {
             return self.fail("could not find expected directive name", Some(start));
         }
@@ -126,7 +126,7 @@ impl Scanner {
             return self.fail("found unexpected non-alphabetical character", Some(start));
         }
         self.skip_blanks();
-        let kind = match name.as_str() {
+        let kind = match name {
             "YAML" => {
                 let major = self.version_number(start)?;
                 if self.at(0) != '.' {
@@ -148,7 +148,7 @@ impl Scanner {
                 if !is_blank_or_end(self.at(0)) {
                     return self.fail("did not find expected whitespace or line break", Some(start));
                 }
-                Kind::TagDirective { handle, prefix }
+                Kind::TagDirective(Box::new(Tag { handle, text: prefix }))
             }
             _ => return self.fail("found unknown directive name", Some(start)),
         };
@@ -157,14 +157,14 @@ impl Scanner {
     }
 
     fn version_number(&mut self, start: Mark) -> Scan<u32> {
-        let mut digits = String::new();
+        let from = self.offset;
         while self.at(0).is_ascii_digit() {
-            if digits.len() == 2 {
+            if self.offset - from == 2 {
                 return self.fail("found extremely long version number", Some(start));
             }
-            self.read(&mut digits);
+            self.skip();
         }
-        match digits.parse() {
+        match self.since(from).parse() {
             Ok(number) => Ok(number),
             Err(_) => self.fail("did not find expected version number", Some(start)),
         }

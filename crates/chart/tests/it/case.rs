@@ -108,7 +108,7 @@ impl Case {
         let manifest = if self.crds {
             rendered.manifest_with_crds()
         } else {
-            rendered.manifest().to_owned()
+            rendered.manifest()
         };
         Ok(Answer {
             manifest,

@@ -202,7 +202,7 @@ fn values_that_explode_are_refused() {
     let dense = format!("a: [{}1]\n", "1,".repeat(2_500_000));
     let count = ends("2.5 million numbers", move || {
         outcome(&template("v: {{ len .Values.a }}\n"), &dense)
-            .map(|rendered| rendered.objects[0].value["v"].clone())
+            .map(|rendered| rendered.objects[0].value()["v"].clone())
     });
     assert_eq!(count.unwrap(), 2_500_001);
 }

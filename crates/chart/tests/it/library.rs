@@ -84,7 +84,7 @@ fn archive_is_loaded() {
         .unwrap()
         .objects
         .iter()
-        .map(|object| object.value["kind"].as_str().unwrap().to_owned())
+        .map(|object| object.value()["kind"].as_str().unwrap().to_owned())
         .collect();
     assert_eq!(kinds, ["A", "B"]);
 }
@@ -143,7 +143,7 @@ fn folders_obey_helmignore() {
     ]);
     let rendered = render(&chart, &options()).unwrap();
     assert_eq!(rendered.objects.len(), 1);
-    assert_eq!(rendered.objects[0].value["v"], ".helmignore,kept");
+    assert_eq!(rendered.objects[0].value()["v"], ".helmignore,kept");
 }
 
 #[test]
@@ -182,7 +182,7 @@ fn a_seed_makes_random_values_repeatable() {
     )]);
     let run = |seed: &[u8]| {
         let options = options().with_random(Arc::new(Seeded::new(seed, 1_700_000_000)));
-        render(&chart, &options).unwrap().objects[0].value.clone()
+        render(&chart, &options).unwrap().objects[0].value().clone()
     };
     let value = run(b"one");
     assert_eq!(value, run(b"one"));
@@ -208,7 +208,7 @@ custom: {{ (buildCustomCert ($ca.Cert | b64enc) ($ca.Key | b64enc)).Cert | quote
     let chart = chart(&[("templates/a.yaml", template)]);
     let run = || {
         let options = options().with_random(Arc::new(Seeded::new(b"seed", 1_700_000_000)));
-        render(&chart, &options).unwrap().objects[0].value.clone()
+        render(&chart, &options).unwrap().objects[0].value().clone()
     };
     let value = run();
     assert_eq!(value, run(), "the same seed gives the same certificates");
@@ -251,7 +251,7 @@ fn lookup_answers_from_the_snapshot() {
         "v: {{ (lookup \"v1\" \"Secret\" .Release.Namespace \"s\").data.k }}\nw: {{ lookup \"v1\" \"Secret\" \"ns\" \"t\" | empty }}\n",
     )]);
     let rendered = render(&chart, &options().with_lookup(Arc::new(Snapshot))).unwrap();
-    assert_eq!(rendered.objects[0].value, json!({"v": "dg==", "w": true}));
+    assert_eq!(*rendered.objects[0].value(), json!({"v": "dg==", "w": true}));
 }
 
 #[test]
@@ -271,7 +271,7 @@ fn objects_hooks_and_images_are_told_apart() {
     let kinds: Vec<&str> = rendered
         .objects
         .iter()
-        .map(|object| object.value["kind"].as_str().unwrap())
+        .map(|object| object.value()["kind"].as_str().unwrap())
         .collect();
     assert_eq!(kinds, ["ServiceAccount", "Deployment", "Job"]);
     let hook = rendered.objects[2].hook.as_ref().unwrap();

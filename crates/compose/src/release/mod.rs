@@ -250,7 +250,7 @@ impl Composer<'_> {
             rendered
                 .objects
                 .iter()
-                .map(|object| (&object.value, object.hook.as_ref())),
+                .map(|object| (object.value(), object.hook.as_ref())),
         );
         let mut drafts = Vec::new();
         for (object, hook) in all {

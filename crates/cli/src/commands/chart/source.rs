@@ -1,7 +1,8 @@
 //! Reads charts from folders and archives.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::fs::{self, DirEntry, File};
+use std::io::Read as _;
+use std::path::Path;
 
 use openg2p_chart::{Chart, IgnoreRules, unpack};
 
@@ -64,6 +65,21 @@ pub(super) fn chart(path: &Path) -> Result<Chart, CliError> {
     chart.map_err(|error| failed(&error).at(path.display()))
 }
 
+/// The content of a file that a chart may have.
+fn read(path: &Path) -> Result<Vec<u8>, CliError> {
+    let failed = |error: std::io::Error| unreadable(path, error);
+    let file = File::open(path).map_err(failed)?;
+    let size = file.metadata().map_err(failed)?.len();
+    if size > MAX_FILE {
+        let why = format!("it has {size} bytes, and a file of a chart may have {MAX_FILE}");
+        return Err(unreadable(path, why));
+    }
+    let mut data = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
+    // Charts have many small files: it is not asked again whether there is more of them.
+    file.take(size).read_to_end(&mut data).map_err(failed)?;
+    Ok(data)
+}
+
 /// Links are followed, as Helm follows them.
 fn collect(
     root: &Path,
@@ -80,24 +96,31 @@ fn collect(
         ));
     }
     let entries = fs::read_dir(&folder).map_err(|error| unreadable(&folder, error))?;
-    let mut names: Vec<PathBuf> = Vec::new();
+    let mut found: Vec<DirEntry> = Vec::new();
     for entry in entries {
-        names.push(entry.map_err(|error| unreadable(&folder, error))?.path());
+        found.push(entry.map_err(|error| unreadable(&folder, error))?);
     }
-    names.sort();
-    for path in names {
-        let name = path
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
+    found.sort_by_key(DirEntry::file_name);
+    for entry in found {
+        let path = entry.path();
+        let name = entry.file_name().to_string_lossy().into_owned();
         let relative = if below.is_empty() {
             name
         } else {
             format!("{below}/{name}")
         };
-        let about = fs::metadata(&path).map_err(|error| unreadable(&path, error))?;
-        if about.is_dir() {
+        // The folder mostly says what is in it; only a link must be followed to know.
+        let kind = entry
+            .file_type()
+            .and_then(|kind| {
+                if kind.is_symlink() {
+                    fs::metadata(&path).map(|about| about.file_type())
+                } else {
+                    Ok(kind)
+                }
+            })
+            .map_err(|error| unreadable(&path, error))?;
+        if kind.is_dir() {
             // Something below may be wanted only if the folder is.
             if !ignored.ignores(&format!("{relative}/.")) {
                 collect(root, &relative, ignored, depth + 1, files)?;
@@ -107,17 +130,8 @@ fn collect(
         if ignored.ignores(&relative) {
             continue;
         }
-        if !about.is_file() {
+        if !kind.is_file() {
             return Err(unreadable(&path, "it is no regular file"));
-        }
-        if about.len() > MAX_FILE {
-            return Err(unreadable(
-                &path,
-                format!(
-                    "it has {} bytes, and a file of a chart may have {MAX_FILE}",
-                    about.len()
-                ),
-            ));
         }
         if files.len() >= MAX_FILES {
             return Err(unreadable(
@@ -125,8 +139,7 @@ fn collect(
                 format!("there are more than {MAX_FILES} files"),
             ));
         }
-        let data = fs::read(&path).map_err(|error| unreadable(&path, error))?;
-        files.push((relative, data));
+        files.push((relative, read(&path)?));
     }
     Ok(())
 }

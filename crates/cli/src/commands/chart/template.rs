@@ -1,7 +1,7 @@
 //! `openg2p chart template`: what `helm template` prints.
 
 use clap::Args;
-use openg2p_chart::{Parts, show_only};
+use openg2p_chart::{Parts, RenderedObject, show_only};
 
 use super::failed;
 use super::options::RenderArgs;
@@ -46,7 +46,7 @@ pub(super) fn run(args: &TemplateArgs, context: &Context<'_>) -> Result<Exit, Cl
             .objects
             .iter()
             .filter(|object| object.hook.is_none() || parts.hooks)
-            .map(|object| &object.value);
+            .map(RenderedObject::value);
         let objects: Vec<_> = definitions.chain(wanted).collect();
         context.printer.json(&objects);
         return Ok(Exit::Done);

@@ -1,0 +1,45 @@
+//! A mapping: little more than a list, because most mappings of a document are small and only read.
+
+use std::sync::Arc;
+
+use super::Yaml;
+
+/// Entries in the order of their keys, each key once.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Table(Vec<(Arc<str>, Yaml)>);
+
+impl Table {
+    pub(crate) fn get(&self, key: &str) -> Option<&Yaml> {
+        let at = self.0.binary_search_by(|(known, _)| (**known).cmp(key)).ok()?;
+        self.0.get(at).map(|(_, value)| value)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Arc<str>, &Yaml)> {
+        self.0.iter().map(|(key, value)| (key, value))
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl From<Vec<(Arc<str>, Yaml)>> for Table {
+    /// From entries as they were written: of a key that is there twice, the last one counts.
+    fn from(mut entries: Vec<(Arc<str>, Yaml)>) -> Self {
+        settle(&mut entries);
+        Self(entries)
+    }
+}
+
+/// Puts written entries in order and drops those that later ones replace.
+pub(super) fn settle(entries: &mut Vec<(Arc<str>, Yaml)>) {
+    // The sort keeps equal keys as they were written.
+    entries.sort_by(|(left, _), (right, _)| left.cmp(right));
+    entries.dedup_by(|later, earlier| {
+        let same = later.0 == earlier.0;
+        if same {
+            std::mem::swap(later, earlier);
+        }
+        same
+    });
+}
