@@ -2,10 +2,23 @@
 
 /// Go's `filepath.Match`; nothing where the pattern is malformed.
 pub(crate) fn file_match(pattern: &str, name: &str) -> Option<bool> {
-    let pattern: Vec<char> = pattern.chars().collect();
-    let name: Vec<char> = name.chars().collect();
-    let tokens = file_tokens(&pattern)?;
-    Some(match_tokens(&tokens, &name))
+    Some(FilePattern::compile(pattern)?.matches(name))
+}
+
+/// A pattern of Go's `filepath.Match`.
+#[derive(Debug)]
+pub(crate) struct FilePattern(Vec<Token>);
+
+impl FilePattern {
+    /// Nothing where the pattern is malformed.
+    pub(crate) fn compile(pattern: &str) -> Option<Self> {
+        let pattern: Vec<char> = pattern.chars().collect();
+        file_tokens(&pattern).map(Self)
+    }
+
+    pub(crate) fn matches(&self, name: &str) -> bool {
+        matches(&self.0, name)
+    }
 }
 
 #[derive(Debug)]
@@ -103,8 +116,7 @@ impl Glob {
     }
 
     pub(crate) fn matches(&self, name: &str) -> bool {
-        let name: Vec<char> = name.chars().collect();
-        match_tokens(&self.0, &name)
+        matches(&self.0, name)
     }
 }
 
@@ -153,41 +165,60 @@ fn glob_tokens(pattern: &[char], at: &mut usize, nested: bool) -> Option<Vec<Tok
 /// How many steps a match may take before it counts as none: nested choices could take forever.
 const MAX_STEPS: usize = 1_000_000;
 
-fn match_tokens(tokens: &[Token], name: &[char]) -> bool {
-    let mut steps = 0;
-    let flat: Vec<&Token> = tokens.iter().collect();
-    matches_from(&flat, name, &mut steps)
+fn matches(tokens: &[Token], name: &str) -> bool {
+    matches_from(tokens, None, name, &mut 0)
 }
 
-fn matches_from(tokens: &[&Token], name: &[char], steps: &mut usize) -> bool {
+/// What must match behind the tokens of a choice.
+struct After<'t> {
+    tokens: &'t [Token],
+    next: Option<&'t After<'t>>,
+}
+
+fn matches_from(tokens: &[Token], after: Option<&After<'_>>, name: &str, steps: &mut usize) -> bool {
     *steps += 1;
     if *steps > MAX_STEPS {
         return false;
     }
     let Some((first, rest)) = tokens.split_first() else {
-        return name.is_empty();
+        return match after {
+            Some(after) => matches_from(after.tokens, after.next, name, steps),
+            None => name.is_empty(),
+        };
     };
+    let mut characters = name.chars();
+    let next = characters.next();
     match first {
-        Token::Char(wanted) => name.first() == Some(wanted) && matches_from(rest, &name[1..], steps),
+        Token::Char(wanted) => next == Some(*wanted) && matches_from(rest, after, characters.as_str(), steps),
         Token::Any(but) => {
-            name.first().is_some_and(|found| !but.contains(found)) && matches_from(rest, &name[1..], steps)
+            next.is_some_and(|found| !but.contains(&found))
+                && matches_from(rest, after, characters.as_str(), steps)
         }
         Token::Class { negated, ranges } => {
-            name.first().is_some_and(|found| {
-                ranges.iter().any(|(low, high)| low <= found && found <= high) != *negated
-            }) && matches_from(rest, &name[1..], steps)
+            next.is_some_and(|found| {
+                ranges.iter().any(|(low, high)| *low <= found && found <= *high) != *negated
+            }) && matches_from(rest, after, characters.as_str(), steps)
         }
         Token::Star(but) => {
-            let most = name
-                .iter()
-                .position(|found| but.contains(found))
-                .unwrap_or(name.len());
-            (0..=most).any(|taken| matches_from(rest, &name[taken..], steps))
+            let most = name.find(but.as_slice()).unwrap_or(name.len());
+            ends(&name[..most]).any(|taken| matches_from(rest, after, &name[taken..], steps))
         }
-        Token::Super => (0..=name.len()).any(|taken| matches_from(rest, &name[taken..], steps)),
-        Token::Choice(choices) => choices.iter().any(|choice| {
-            let joined: Vec<&Token> = choice.iter().chain(rest.iter().copied()).collect();
-            matches_from(&joined, name, steps)
-        }),
+        Token::Super => ends(name).any(|taken| matches_from(rest, after, &name[taken..], steps)),
+        Token::Choice(choices) => {
+            let behind = After {
+                tokens: rest,
+                next: after,
+            };
+            choices
+                .iter()
+                .any(|choice| matches_from(choice, Some(&behind), name, steps))
+        }
     }
+}
+
+/// Where a beginning of the text can end, the shortest first.
+fn ends(text: &str) -> impl Iterator<Item = usize> {
+    text.char_indices()
+        .map(|(at, _)| at)
+        .chain(std::iter::once(text.len()))
 }

@@ -1,7 +1,7 @@
 //! `.helmignore`.
 
 use crate::error::ChartError;
-use crate::glob::file_match;
+use crate::glob::{FilePattern, file_match};
 
 /// The patterns of a `.helmignore`: files that lie in a chart's folder but do not belong to the chart.
 ///
@@ -14,7 +14,10 @@ pub struct IgnoreRules {
 
 #[derive(Debug)]
 struct Pattern {
-    text: String,
+    /// Nothing where it was malformed, and fits no name.
+    glob: Option<FilePattern>,
+    /// It is compared with the whole path instead of its last part.
+    whole: bool,
     negated: bool,
     folders_only: bool,
 }
@@ -23,11 +26,7 @@ impl Default for IgnoreRules {
     /// What is left out even without a `.helmignore`.
     fn default() -> Self {
         Self {
-            patterns: vec![Pattern {
-                text: "templates/.?*".to_owned(),
-                negated: false,
-                folders_only: false,
-            }],
+            patterns: vec![Pattern::new("templates/.?*")],
         }
     }
 }
@@ -62,9 +61,9 @@ impl IgnoreRules {
             let (negated, rule) = rule.strip_prefix('!').map_or((false, rule), |rest| (true, rest));
             let (folders_only, rule) = rule.strip_suffix('/').map_or((false, rule), |rest| (true, rest));
             patterns.push(Pattern {
-                text: rule.to_owned(),
                 negated,
                 folders_only,
+                ..Pattern::new(rule)
             });
         }
         let mut rules = Self { patterns };
@@ -98,13 +97,22 @@ impl IgnoreRules {
 }
 
 impl Pattern {
+    fn new(text: &str) -> Self {
+        let rooted = text.strip_prefix('/');
+        Self {
+            glob: FilePattern::compile(rooted.unwrap_or(text)),
+            whole: text.contains('/'),
+            negated: false,
+            folders_only: false,
+        }
+    }
+
     fn matches(&self, path: &str) -> bool {
-        let name = path.rsplit('/').next().unwrap_or(path);
-        let (pattern, path) = match self.text.strip_prefix('/') {
-            Some(rooted) => (rooted, path),
-            None if self.text.contains('/') => (self.text.as_str(), path),
-            None => (self.text.as_str(), name),
+        let name = if self.whole {
+            path
+        } else {
+            path.rsplit('/').next().unwrap_or(path)
         };
-        file_match(pattern, path).unwrap_or(false)
+        self.glob.as_ref().is_some_and(|glob| glob.matches(name))
     }
 }

@@ -1,5 +1,6 @@
 //! Divides what templates wrote into objects and hooks, and puts them in Helm's order.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use crate::error::ChartError;
@@ -11,7 +12,8 @@ use crate::yaml::{self, Yaml};
 pub(crate) struct Document {
     pub(crate) source: String,
     pub(crate) text: String,
-    pub(crate) value: Yaml,
+    /// Not a text of white space and comments.
+    pub(crate) is_object: bool,
     pub(crate) kind: String,
     pub(crate) hook: Option<Hook>,
 }
@@ -92,44 +94,54 @@ fn go_space(character: char) -> bool {
     character.is_whitespace() || character == '\u{85}'
 }
 
+/// A value that is only looked at.
+type Seen<'d> = Yaml<Cow<'d, str>>;
+
 /// A document with what Helm reads of its head; hooks of unknown kinds are dropped.
 fn read(path: &str, text: &str) -> Result<Option<Document>, ChartError> {
     let fail = |reason: String| ChartError::Manifest {
         template: path.to_owned(),
         reason,
     };
-    let value = yaml::read(text.as_bytes())
-        .map_err(|error| fail(format!("error converting YAML to JSON: {error}")))?;
-    let mismatch = |found: &Yaml, wanted: &str| {
-        fail(format!(
-            "error unmarshaling JSON: while decoding JSON: json: cannot unmarshal {} into Go {wanted}",
-            found.json_type()
-        ))
-    };
-    let head = |key: &str, from: &Yaml, field: &str| -> Result<String, ChartError> {
-        match member(from, key) {
-            Some(found) => found
-                .as_text()
-                .ok_or_else(|| mismatch(found, &format!("struct field {field} of type string"))),
-            None => Ok(String::new()),
-        }
-    };
+    yaml::examine(text.as_bytes(), |value| described(path, text, value))
+        .map_err(|error| fail(format!("error converting YAML to JSON: {error}")))?
+        .map_err(fail)
+}
+
+fn mismatch(found: &Seen<'_>, wanted: &str) -> String {
+    format!(
+        "error unmarshaling JSON: while decoding JSON: json: cannot unmarshal {} into Go {wanted}",
+        found.json_type()
+    )
+}
+
+/// A text in the head of a document.
+fn head(key: &str, from: &Seen<'_>, field: &str) -> Result<String, String> {
+    match member(from, key) {
+        Some(found) => found
+            .as_text()
+            .ok_or_else(|| mismatch(found, &format!("struct field {field} of type string"))),
+        None => Ok(String::new()),
+    }
+}
+
+fn described(path: &str, text: &str, value: &Seen<'_>) -> Result<Option<Document>, String> {
     let mut document = Document {
         source: path.to_owned(),
         text: text.to_owned(),
-        value: Yaml::Null,
+        is_object: false,
         kind: String::new(),
         hook: None,
     };
-    match &value {
+    match value {
         Yaml::Null => return Ok(Some(document)),
         Yaml::Map(_) => {}
         other => return Err(mismatch(other, "value of type releaseutil.SimpleHead")),
     }
-    head("apiVersion", &value, "SimpleHead.apiVersion")?;
-    document.kind = head("kind", &value, "SimpleHead.kind")?;
+    head("apiVersion", value, "SimpleHead.apiVersion")?;
+    document.kind = head("kind", value, "SimpleHead.kind")?;
     let mut annotations = BTreeMap::new();
-    if let Some(metadata) = member(&value, "metadata").filter(|metadata| **metadata != Yaml::Null) {
+    if let Some(metadata) = member(value, "metadata").filter(|metadata| !matches!(metadata, Yaml::Null)) {
         if !matches!(metadata, Yaml::Map(_)) {
             return Err(mismatch(
                 metadata,
@@ -155,7 +167,7 @@ fn read(path: &str, text: &str) -> Result<Option<Document>, ChartError> {
             }
         }
     }
-    document.value = value;
+    document.is_object = true;
     match role_of(&annotations) {
         Role::Object => Ok(Some(document)),
         Role::Hook(hook) => Ok(Some(Document {
@@ -167,7 +179,7 @@ fn read(path: &str, text: &str) -> Result<Option<Document>, ChartError> {
 }
 
 /// A member by its name; Go's JSON also accepts other cases.
-fn member<'y>(value: &'y Yaml, key: &str) -> Option<&'y Yaml> {
+fn member<'y, 'd>(value: &'y Seen<'d>, key: &str) -> Option<&'y Seen<'d>> {
     let Yaml::Map(entries) = value else { return None };
     entries.get(key).or_else(|| {
         entries

@@ -1,5 +1,6 @@
 //! Renders a chart.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::panic::{self, AssertUnwindSafe};
 use std::rc::Rc;
@@ -205,7 +206,7 @@ fn prepare<'c>(chart: &'c Chart, options: &RenderOptions) -> Result<(Instance<'c
 
 struct Renderable<'c> {
     path: String,
-    text: std::borrow::Cow<'c, str>,
+    text: Cow<'c, str>,
     scope: Map,
     base: String,
 }
@@ -240,6 +241,7 @@ fn render_here(chart: &Chart, options: &RenderOptions) -> Result<Rendered, Chart
         }
     }
     let documents = manifest::sort(&files)?;
+    drop(files);
     let mut crds = Vec::new();
     collect_crds(&instance, [instance.name(), instance.name()], &mut crds)?;
     Ok(Rendered::new(documents, notes, crds))
@@ -386,7 +388,9 @@ fn scope_of<'c>(
         }
         renderables.push(Renderable {
             path: functions::clean_path(&format!("{path}/{}", file.name)),
-            text: String::from_utf8_lossy(&file.data),
+            // Nearly always it is text, and this finds it out sooner.
+            text: std::str::from_utf8(&file.data)
+                .map_or_else(|_| String::from_utf8_lossy(&file.data), Cow::Borrowed),
             scope: scope.clone(),
             base: format!("{path}/templates"),
         });

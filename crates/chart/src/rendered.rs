@@ -34,24 +34,25 @@ pub struct RenderedObject {
     pub text: String,
     /// What its hook annotations say, if it is a hook.
     pub hook: Option<Hook>,
-    document: Yaml,
     value: OnceLock<Json>,
 }
 
 impl RenderedObject {
-    fn new(source: String, text: String, hook: Option<Hook>, document: Yaml) -> Self {
+    /// From a text that was read already, and found to be an object.
+    fn new(source: String, text: String, hook: Option<Hook>) -> Self {
         Self {
             source,
             text,
             hook,
-            document,
             value: OnceLock::new(),
         }
     }
 
     /// The object. It is made when it is first asked for: who only prints a manifest does without.
     pub fn value(&self) -> &Json {
-        self.value.get_or_init(|| yaml::to_json(&self.document))
+        self.value.get_or_init(|| {
+            yaml::read(self.text.as_bytes()).map_or(Json::Null, |document| yaml::to_json(&document))
+        })
     }
 }
 
@@ -104,7 +105,8 @@ fn trim(text: &mut String) {
 
 impl Rendered {
     pub(crate) fn new(documents: Documents, notes: Option<String>, crds: Vec<Crd>) -> Self {
-        let mut body = String::new();
+        let length = |document: &Document| document.source.len() + document.text.len() + 32;
+        let mut body = String::with_capacity(documents.objects.iter().map(length).sum());
         for object in &documents.objects {
             write(&mut body, &object.source, &object.text);
         }
@@ -126,10 +128,8 @@ impl Rendered {
             .objects
             .into_iter()
             .chain(documents.hooks)
-            .filter(|document| document.value != Yaml::Null)
-            .map(|document| {
-                RenderedObject::new(document.source, document.text, document.hook, document.value)
-            })
+            .filter(|document| document.is_object)
+            .map(|document| RenderedObject::new(document.source, document.text, document.hook))
             .collect();
         Self {
             objects,
@@ -155,7 +155,8 @@ impl Rendered {
 
     /// What `helm template` prints of these parts.
     pub fn manifest_of(&self, parts: Parts) -> String {
-        let mut out = String::new();
+        let hooks: usize = self.hooks.iter().map(|(_, text)| text.len()).sum();
+        let mut out = String::with_capacity(self.body.len() + hooks + 1);
         for crd in self.crds.iter().filter(|_| parts.crds) {
             write(&mut out, &crd.source, &crd.text);
         }
@@ -193,21 +194,16 @@ impl Rendered {
         let changed = change(&self.body).map_err(failed)?;
         let mut objects = Vec::new();
         for text in manifest::split(&changed) {
-            let value = yaml::read(text.as_bytes())
+            let is_null = yaml::examine(text.as_bytes(), |value| matches!(value, Yaml::Null))
                 .map_err(|error| failed(format!("error converting YAML to JSON: {error}")))?;
-            if value == Yaml::Null {
+            if is_null {
                 continue;
             }
             let source = text
                 .lines()
                 .find_map(|line| line.strip_prefix("# Source: "))
                 .unwrap_or_default();
-            objects.push(RenderedObject::new(
-                source.to_owned(),
-                text.to_owned(),
-                None,
-                value,
-            ));
+            objects.push(RenderedObject::new(source.to_owned(), text.to_owned(), None));
         }
         objects.extend(self.objects.into_iter().filter(|object| object.hook.is_some()));
         self.objects = objects;

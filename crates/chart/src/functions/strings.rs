@@ -206,11 +206,12 @@ fn indent(args: &[Value], before: &str) -> Result<Value, Fault> {
     let whole = bytes(args, 1);
     let lines = whole.split(|byte| *byte == b'\n').count();
     bounded(length(pad.len()).saturating_mul(length(lines)))?;
-    let mut out = before.as_bytes().to_vec();
+    let mut out = Vec::with_capacity(before.len() + whole.len() + pad.len() * lines);
+    out.extend_from_slice(before.as_bytes());
     out.extend_from_slice(&pad);
-    for byte in whole {
-        out.push(*byte);
-        if *byte == b'\n' {
+    for line in whole.split_inclusive(|byte| *byte == b'\n') {
+        out.extend_from_slice(line);
+        if line.ends_with(b"\n") {
             out.extend_from_slice(&pad);
         }
     }

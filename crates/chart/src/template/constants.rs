@@ -9,6 +9,9 @@ pub(super) fn unquote(quoted: &str) -> Option<Text> {
     if quoted.starts_with('`') {
         return Some(Text::Utf8(inner.replace('\r', "").into()));
     }
+    if !inner.contains(['\\', '"']) {
+        return Some(Text::Utf8(inner.into()));
+    }
     let mut bytes = Vec::with_capacity(inner.len());
     let mut rest = inner;
     while !rest.is_empty() {
@@ -21,7 +24,7 @@ pub(super) fn unquote(quoted: &str) -> Option<Text> {
     }
     Some(match String::from_utf8(bytes) {
         Ok(text) => Text::Utf8(text.into()),
-        Err(error) => Text::Raw(error.into_bytes()),
+        Err(error) => Text::Raw(error.into_bytes().into()),
     })
 }
 

@@ -436,6 +436,6 @@ fn method(value: &Value, name: &str) -> Option<Method> {
 fn text_value(text: &Text) -> Value {
     match text {
         Text::Utf8(text) => Value::Str(Arc::clone(text)),
-        Text::Raw(bytes) => Value::Raw(bytes.as_slice().into()),
+        Text::Raw(bytes) => Value::Raw(bytes.as_ref().into()),
     }
 }

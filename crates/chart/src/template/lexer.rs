@@ -1,6 +1,7 @@
 //! Divides a template into tokens, state by state as Go's `text/template/parse` does, so that positions and errors agree.
 
 use std::borrow::Cow;
+use std::collections::VecDeque;
 
 use super::format::{is_printable, quote};
 
@@ -77,26 +78,16 @@ impl Item<'_> {
     }
 }
 
-/// All tokens of a template; an error is the last one.
-pub(super) fn tokens(text: &str) -> Vec<Item<'_>> {
-    let mut lexer = Lexer {
-        text,
-        at: 0,
-        start: 0,
-        line: 1,
-        items: Vec::new(),
-        depth: 0,
-    };
-    lexer.run();
-    lexer.items
-}
-
-struct Lexer<'t> {
+/// Gives the tokens of a template one by one; an error or the end comes again and again.
+pub(super) struct Lexer<'t> {
     text: &'t str,
     at: usize,
     start: usize,
     line: usize,
-    items: Vec<Item<'t>>,
+    /// Found, but not taken yet: a few at most.
+    items: VecDeque<Item<'t>>,
+    /// Between delimiters.
+    inside: bool,
     depth: i64,
 }
 
@@ -122,6 +113,39 @@ fn has_right_marker(text: &str) -> bool {
 }
 
 impl<'t> Lexer<'t> {
+    pub(super) fn new(text: &'t str) -> Self {
+        Self {
+            text,
+            at: 0,
+            start: 0,
+            line: 1,
+            items: VecDeque::new(),
+            inside: false,
+            depth: 0,
+        }
+    }
+
+    /// The next token.
+    pub(super) fn take(&mut self) -> Item<'t> {
+        loop {
+            match self.items.front() {
+                Some(item) if matches!(item.token, Token::Error | Token::Eof) => return item.clone(),
+                Some(_) => {}
+                None => {
+                    // What cannot go on has left an error or the end behind.
+                    let _ = if self.inside {
+                        self.action()
+                    } else {
+                        self.text_until_action()
+                    };
+                }
+            }
+            if let Some(item) = self.items.pop_front() {
+                return item;
+            }
+        }
+    }
+
     fn rest(&self) -> &'t str {
         &self.text[self.at..]
     }
@@ -139,7 +163,7 @@ impl<'t> Lexer<'t> {
     fn emit(&mut self, token: Token) {
         let text = &self.text[self.start..self.at];
         let lines = text.bytes().filter(|byte| *byte == b'\n').count();
-        self.items.push(Item {
+        self.items.push_back(Item {
             token,
             text: Cow::Borrowed(text),
             offset: self.start,
@@ -156,21 +180,13 @@ impl<'t> Lexer<'t> {
     }
 
     fn fail(&mut self, text: impl Into<String>) -> Step {
-        self.items.push(Item {
+        self.items.push_back(Item {
             token: Token::Error,
             text: Cow::Owned(text.into()),
             offset: self.start,
             line: self.line,
         });
         None
-    }
-
-    fn run(&mut self) {
-        loop {
-            if self.text_until_action().is_none() || self.action().is_none() {
-                return;
-            }
-        }
     }
 
     /// Emits text up to the next action; nothing at the end of the template.
@@ -206,6 +222,7 @@ impl<'t> Lexer<'t> {
                 self.at = content;
                 self.ignore();
                 self.depth = 0;
+                self.inside = true;
                 return Some(());
             }
             self.at = content;
@@ -247,32 +264,31 @@ impl<'t> Lexer<'t> {
         }
     }
 
-    /// Emits the tokens of one action, with its closing delimiter.
+    /// Emits one token of an action, or its closing delimiter; a space before that is none.
     fn action(&mut self) -> Step {
-        loop {
-            let (delim, trims) = self.at_right_delim();
-            if delim {
-                if self.depth != 0 {
-                    return self.fail("unclosed left paren");
-                }
-                if trims {
-                    self.at += 2;
-                    self.ignore();
-                }
-                self.at += 2;
-                self.emit(Token::RightDelim);
-                if trims {
-                    let rest = self.rest();
-                    self.at += rest.len() - rest.trim_start_matches(is_space).len();
-                    self.ignore();
-                }
-                return Some(());
-            }
-            self.inside()?;
+        let (delim, trims) = self.at_right_delim();
+        if !delim {
+            return self.part();
         }
+        if self.depth != 0 {
+            return self.fail("unclosed left paren");
+        }
+        if trims {
+            self.at += 2;
+            self.ignore();
+        }
+        self.at += 2;
+        self.emit(Token::RightDelim);
+        if trims {
+            let rest = self.rest();
+            self.at += rest.len() - rest.trim_start_matches(is_space).len();
+            self.ignore();
+        }
+        self.inside = false;
+        Some(())
     }
 
-    fn inside(&mut self) -> Step {
+    fn part(&mut self) -> Step {
         let Some(character) = self.peek() else {
             return self.fail("unclosed action");
         };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::fault::{Fault, Location};
 use super::format::quote;
-use super::lexer::{Item, Token, tokens};
+use super::lexer::{Item, Lexer, Token};
 use super::signature::Function;
 use super::syntax::{Branch, Node, Source, Text, Tree};
 
@@ -22,8 +22,7 @@ pub(crate) fn parse(name: &str, text: &str, lookup: Lookup) -> Result<Vec<Tree>,
         text: text.to_owned(),
     });
     let mut parser = Parser {
-        items: tokens(text),
-        at: 0,
+        lexer: Lexer::new(text),
         buffer: [end(), end(), end()],
         peeked: 0,
         source: Arc::clone(&source),
@@ -72,8 +71,7 @@ enum End {
 }
 
 pub(super) struct Parser<'t> {
-    items: Vec<Item<'t>>,
-    at: usize,
+    lexer: Lexer<'t>,
     /// Go's look-ahead; the first slot is the token that errors are placed at.
     buffer: [Item<'t>; 3],
     peeked: usize,
@@ -89,24 +87,11 @@ pub(super) struct Parser<'t> {
 pub(super) type Parse<T> = Result<T, Fault>;
 
 impl<'t> Parser<'t> {
-    fn lex(&mut self) -> Item<'t> {
-        match self.items.get(self.at) {
-            Some(item) => {
-                // An error or the end comes again and again.
-                if self.at + 1 < self.items.len() {
-                    self.at += 1;
-                }
-                item.clone()
-            }
-            None => end(),
-        }
-    }
-
     pub(super) fn next(&mut self) -> Item<'t> {
         if self.peeked > 0 {
             self.peeked -= 1;
         } else {
-            self.buffer[0] = self.lex();
+            self.buffer[0] = self.lexer.take();
         }
         self.buffer[self.peeked].clone()
     }
@@ -129,7 +114,7 @@ impl<'t> Parser<'t> {
     pub(super) fn peek(&mut self) -> Item<'t> {
         if self.peeked == 0 {
             self.peeked = 1;
-            self.buffer[0] = self.lex();
+            self.buffer[0] = self.lexer.take();
         }
         self.buffer[self.peeked - 1].clone()
     }
@@ -265,6 +250,7 @@ impl<'t> Parser<'t> {
             let mut nodes = Vec::new();
             while parser.peek_non_space().token != Token::Eof {
                 if let Some(end) = parser.text_or_action(&mut nodes)? {
+                    nodes.shrink_to_fit();
                     return Ok((nodes, end));
                 }
             }

@@ -21,7 +21,8 @@ impl Parser<'_> {
             offset: self.peek_non_space().offset,
             declared: Vec::new(),
             assign: false,
-            commands: Vec::new(),
+            // Most have one, and a list makes room for four otherwise.
+            commands: Vec::with_capacity(1),
         };
         self.declarations(&mut pipe, context)?;
         loop {
@@ -114,7 +115,7 @@ impl Parser<'_> {
     fn command(&mut self) -> Parse<Command> {
         let mut command = Command {
             offset: self.peek_non_space().offset,
-            args: Vec::new(),
+            args: Vec::with_capacity(1),
         };
         loop {
             self.peek_non_space();
@@ -198,7 +199,7 @@ impl Parser<'_> {
                 match value {
                     Ok(value) => ExprKind::Number {
                         value,
-                        text: item.text.into_owned(),
+                        text: item.text.into(),
                     },
                     Err(reason) => return self.fail(reason),
                 }
@@ -211,7 +212,7 @@ impl Parser<'_> {
             }
             Token::String | Token::RawString => ExprKind::Str {
                 value: self.text(&item.text)?,
-                text: item.text.into_owned(),
+                text: item.text.into(),
             },
             _ => {
                 self.backup();

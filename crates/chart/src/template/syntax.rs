@@ -87,8 +87,8 @@ pub(crate) enum ExprKind {
     Dot,
     Nil,
     Bool(bool),
-    Number { value: Number, text: String },
-    Str { value: Text, text: String },
+    Number { value: Number, text: Box<str> },
+    Str { value: Text, text: Box<str> },
     Field(Vec<Arc<str>>),
     Variable(Arc<str>, Vec<Arc<str>>),
     Function(&'static Function),
@@ -107,5 +107,5 @@ pub(crate) enum Number {
 /// A string constant, which escapes can make something else than UTF-8.
 pub(crate) enum Text {
     Utf8(Arc<str>),
-    Raw(Vec<u8>),
+    Raw(Box<[u8]>),
 }

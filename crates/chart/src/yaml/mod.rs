@@ -22,25 +22,26 @@ use std::sync::Arc;
 
 pub(crate) use convert::{from_json, to_json, to_value};
 pub(crate) use emit::{emit, emit_pretty};
-pub(crate) use read::read;
+pub(crate) use read::{examine, read};
 pub(crate) use resolve::{Resolved, resolve};
 pub(crate) use table::Table;
 
-/// A YAML value after Helm's conversion of keys to strings. Its texts are shared with the values of templates.
+/// A YAML value after Helm's conversion of keys to strings. Its texts are mostly shared with the values of templates; what is
+/// only looked at borrows them from the source.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Yaml {
+pub(crate) enum Yaml<S = Arc<str>> {
     Null,
     Bool(bool),
     Int(i64),
     Uint(u64),
     Float(f64),
-    Str(Arc<str>),
-    Seq(Vec<Yaml>),
-    Map(Table),
+    Str(S),
+    Seq(Vec<Yaml<S>>),
+    Map(Table<S>),
 }
 
-impl Yaml {
-    pub(crate) fn get(&self, key: &str) -> Option<&Yaml> {
+impl<S: AsRef<str>> Yaml<S> {
+    pub(crate) fn get(&self, key: &str) -> Option<&Self> {
         match self {
             Self::Map(entries) => entries.get(key),
             _ => None,
@@ -50,7 +51,7 @@ impl Yaml {
     /// What this becomes where Helm expects a string: numbers and booleans are written out.
     pub(crate) fn as_text(&self) -> Option<String> {
         match self {
-            Self::Str(text) => Some(text.to_string()),
+            Self::Str(text) => Some(text.as_ref().to_owned()),
             Self::Bool(value) => Some(value.to_string()),
             Self::Int(number) => Some(number.to_string()),
             Self::Uint(number) => Some(number.to_string()),

@@ -25,7 +25,7 @@ pub(super) enum Node<'t> {
     Itself(&'t str),
 }
 
-impl<'t> Node<'t> {
+impl Node<'_> {
     /// The node itself, where an anchor stands before it.
     pub(super) fn bare(&self) -> &Self {
         match self {

@@ -1,30 +1,43 @@
 //! Reads the first document of a YAML text.
 
-use std::sync::Arc;
+use std::borrow::Cow;
 
 use super::nodes::{Node, first_document};
 use super::resolve::{Resolved, resolve, resolve_tagged};
 use super::table::{Table, settle};
 use super::{Yaml, float_key};
 
+/// What the texts of a document are kept in.
+pub(super) trait Kept<'n>: AsRef<str> + From<&'n str> + From<String> + Ord {}
+
+impl<'n, S: AsRef<str> + From<&'n str> + From<String> + Ord> Kept<'n> for S {}
+
 /// Reads the first document; an empty text is null. The error is in the words of `go-yaml`.
 pub(crate) fn read(text: &[u8]) -> Result<Yaml, String> {
-    match first_document(text)? {
-        Some(root) => {
-            let mut decoder = Decoder::default();
-            let document = decoder.decode(&root)?;
-            if let Some(problem) = decoder.bad_key {
-                return Err(problem);
-            }
-            finite(&document)?;
-            Ok(document)
-        }
-        None => Ok(Yaml::Null),
+    decoded(first_document(text)?.as_ref())
+}
+
+/// The same, for who only looks at the document.
+pub(crate) fn examine<T>(text: &[u8], look: impl FnOnce(&Yaml<Cow<'_, str>>) -> T) -> Result<T, String> {
+    let root = first_document(text)?;
+    decoded::<Cow<'_, str>>(root.as_ref()).map(|document| look(&document))
+}
+
+fn decoded<'n, S: Kept<'n>>(root: Option<&'n Node<'_>>) -> Result<Yaml<S>, String> {
+    let Some(root) = root else {
+        return Ok(Yaml::Null);
+    };
+    let mut decoder = Decoder::default();
+    let document = decoder.decode(root)?;
+    if let Some(problem) = decoder.bad_key {
+        return Err(problem);
     }
+    finite(&document)?;
+    Ok(document)
 }
 
 /// What YAML knows and JSON does not is found at the end, as in Helm: by then a later key may have replaced it.
-fn finite(value: &Yaml) -> Result<(), String> {
+fn finite<S>(value: &Yaml<S>) -> Result<(), String> {
     match value {
         Yaml::Float(number) if !number.is_finite() => {
             let text = crate::template::float::format_float(*number, 'g', None);
@@ -47,7 +60,7 @@ struct Decoder {
 }
 
 impl Decoder {
-    fn decode(&mut self, node: &Node<'_>) -> Result<Yaml, String> {
+    fn decode<'n, S: Kept<'n>>(&mut self, node: &'n Node<'_>) -> Result<Yaml<S>, String> {
         self.count()?;
         match node.bare() {
             Node::Alias(target) => {
@@ -73,17 +86,17 @@ impl Decoder {
         }
     }
 
-    fn entries(
+    fn entries<'n, S: Kept<'n>>(
         &mut self,
-        entries: &[(Node<'_>, Node<'_>)],
-        found: &mut Vec<(Arc<str>, Yaml)>,
+        entries: &'n [(Node<'_>, Node<'_>)],
+        found: &mut Vec<(S, Yaml<S>)>,
     ) -> Result<(), String> {
         for (key, value) in entries {
             if is_merge(key) {
                 self.merge(value, found)?;
                 continue;
             }
-            let name: Arc<str> = match self.decode(key)? {
+            let name: S = match self.decode(key)? {
                 Yaml::Str(text) => text,
                 Yaml::Int(number) => number.to_string().into(),
                 Yaml::Float(number) => float_key(number).into(),
@@ -93,7 +106,7 @@ impl Decoder {
                     self.bad_key.get_or_insert_with(|| {
                         format!("unsupported map key of type: %!s(<nil>), key: <nil>, value: {shown}")
                     });
-                    self.decode(value)?;
+                    self.decode::<S>(value)?;
                     continue;
                 }
                 Yaml::Uint(number) => {
@@ -101,7 +114,7 @@ impl Decoder {
                     self.bad_key.get_or_insert_with(|| {
                         format!("unsupported map key of type: uint64, key: {number:#x}, value: {shown}")
                     });
-                    self.decode(value)?;
+                    self.decode::<S>(value)?;
                     continue;
                 }
                 Yaml::Seq(_) | Yaml::Map(_) => {
@@ -114,7 +127,11 @@ impl Decoder {
         Ok(())
     }
 
-    fn merge(&mut self, node: &Node<'_>, found: &mut Vec<(Arc<str>, Yaml)>) -> Result<(), String> {
+    fn merge<'n, S: Kept<'n>>(
+        &mut self,
+        node: &'n Node<'_>,
+        found: &mut Vec<(S, Yaml<S>)>,
+    ) -> Result<(), String> {
         const WANT: &str = "yaml: map merge requires map or sequence of maps as the value";
         self.count()?;
         match node.bare() {
@@ -181,7 +198,7 @@ fn is_merge(key: &Node<'_>) -> bool {
         if value == "<<" && (*plain || tag.as_deref() == Some("tag:yaml.org,2002:merge")))
 }
 
-fn scalar(value: &str, tag: Option<&str>, plain: bool) -> Result<Yaml, String> {
+fn scalar<'n, S: Kept<'n>>(value: &'n str, tag: Option<&str>, plain: bool) -> Result<Yaml<S>, String> {
     let resolved = match tag {
         None if plain => resolve(value),
         None => Resolved::Str,
@@ -194,7 +211,7 @@ fn scalar(value: &str, tag: Option<&str>, plain: bool) -> Result<Yaml, String> {
         Resolved::Uint(number) => Ok(Yaml::Uint(number)),
         Resolved::Float(number) => Ok(Yaml::Float(number)),
         Resolved::Str | Resolved::Timestamp => Ok(Yaml::Str(value.into())),
-        Resolved::Binary(bytes) => Ok(Yaml::Str(String::from_utf8_lossy(&bytes).into())),
+        Resolved::Binary(bytes) => Ok(Yaml::Str(String::from_utf8_lossy(&bytes).into_owned().into())),
     }
 }
 
@@ -203,7 +220,7 @@ fn go_syntax(node: &Node<'_>) -> String {
     match node {
         Node::Alias(target) | Node::Anchored(target) => go_syntax(target),
         Node::Itself(_) => String::new(),
-        Node::Scalar { value, tag, plain } => match scalar(value, tag.as_deref(), *plain) {
+        Node::Scalar { value, tag, plain } => match scalar::<Cow<'_, str>>(value, tag.as_deref(), *plain) {
             Ok(Yaml::Null) | Err(_) => "interface {}(nil)".to_owned(),
             Ok(Yaml::Bool(value)) => value.to_string(),
             Ok(Yaml::Int(number)) => number.to_string(),

@@ -5,16 +5,11 @@ use std::sync::Arc;
 use super::Yaml;
 
 /// Entries in the order of their keys, each key once.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Table(Vec<(Arc<str>, Yaml)>);
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Table<S = Arc<str>>(Vec<(S, Yaml<S>)>);
 
-impl Table {
-    pub(crate) fn get(&self, key: &str) -> Option<&Yaml> {
-        let at = self.0.binary_search_by(|(known, _)| (**known).cmp(key)).ok()?;
-        self.0.get(at).map(|(_, value)| value)
-    }
-
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Arc<str>, &Yaml)> {
+impl<S> Table<S> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&S, &Yaml<S>)> {
         self.0.iter().map(|(key, value)| (key, value))
     }
 
@@ -23,16 +18,32 @@ impl Table {
     }
 }
 
-impl From<Vec<(Arc<str>, Yaml)>> for Table {
+impl<S: AsRef<str>> Table<S> {
+    pub(crate) fn get(&self, key: &str) -> Option<&Yaml<S>> {
+        let at = self
+            .0
+            .binary_search_by(|(known, _)| known.as_ref().cmp(key))
+            .ok()?;
+        self.0.get(at).map(|(_, value)| value)
+    }
+}
+
+impl<S> Default for Table<S> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<S: Ord> From<Vec<(S, Yaml<S>)>> for Table<S> {
     /// From entries as they were written: of a key that is there twice, the last one counts.
-    fn from(mut entries: Vec<(Arc<str>, Yaml)>) -> Self {
+    fn from(mut entries: Vec<(S, Yaml<S>)>) -> Self {
         settle(&mut entries);
         Self(entries)
     }
 }
 
 /// Puts written entries in order and drops those that later ones replace.
-pub(super) fn settle(entries: &mut Vec<(Arc<str>, Yaml)>) {
+pub(super) fn settle<S: Ord>(entries: &mut Vec<(S, Yaml<S>)>) {
     // The sort keeps equal keys as they were written.
     entries.sort_by(|(left, _), (right, _)| left.cmp(right));
     entries.dedup_by(|later, earlier| {

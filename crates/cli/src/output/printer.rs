@@ -287,11 +287,11 @@ impl Printer {
     }
 
     fn write(&self, stream: Stream, text: &str) {
-        let mut bytes = text.as_bytes().to_vec();
-        if !bytes.ends_with(b"\n") {
-            bytes.push(b'\n');
+        if text.ends_with('\n') {
+            self.write_raw(stream, text.as_bytes());
+        } else {
+            self.write_raw(stream, format!("{text}\n").as_bytes());
         }
-        self.write_raw(stream, &bytes);
     }
 
     /// A reader that went away (`openg2p ... | head`) is no error of ours, and there is nobody left to tell.

@@ -1,6 +1,6 @@
 //! Reads charts from folders and archives.
 
-use std::fs::{self, DirEntry, File};
+use std::fs::{self, File};
 use std::io::Read as _;
 use std::path::Path;
 
@@ -96,22 +96,23 @@ fn collect(
         ));
     }
     let entries = fs::read_dir(&folder).map_err(|error| unreadable(&folder, error))?;
-    let mut found: Vec<DirEntry> = Vec::new();
+    let mut found = Vec::new();
     for entry in entries {
-        found.push(entry.map_err(|error| unreadable(&folder, error))?);
+        // An entry would keep its folder open.
+        let entry = entry.map_err(|error| unreadable(&folder, error))?;
+        found.push((entry.file_name(), entry.file_type()));
     }
-    found.sort_by_key(DirEntry::file_name);
-    for entry in found {
-        let path = entry.path();
-        let name = entry.file_name().to_string_lossy().into_owned();
+    found.sort_by(|(left, _), (right, _)| left.cmp(right));
+    for (name, kind) in found {
+        let path = folder.join(&name);
+        let name = name.to_string_lossy();
         let relative = if below.is_empty() {
-            name
+            name.into_owned()
         } else {
             format!("{below}/{name}")
         };
         // The folder mostly says what is in it; only a link must be followed to know.
-        let kind = entry
-            .file_type()
+        let kind = kind
             .and_then(|kind| {
                 if kind.is_symlink() {
                     fs::metadata(&path).map(|about| about.file_type())

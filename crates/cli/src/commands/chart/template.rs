@@ -52,6 +52,8 @@ pub(super) fn run(args: &TemplateArgs, context: &Context<'_>) -> Result<Exit, Cl
         return Ok(Exit::Done);
     }
     let manifest = rendered.manifest_of(parts);
+    // The program ends after this, which gives the memory back in one piece.
+    std::mem::forget(rendered);
     if args.show_only.is_empty() {
         context.printer.data(&manifest);
     } else {
