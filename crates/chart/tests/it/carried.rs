@@ -8,18 +8,18 @@ mod beside_helm;
 mod lawful;
 mod places;
 mod reading;
+mod scene;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::Arc;
 
-use openg2p_chart::{Chart, ChartError, Release, RenderOptions, Seeded, Values, effective_values, render};
+use openg2p_chart::{Chart, ChartError, Release, Values, effective_values, render};
 use openg2p_test_needs::hostile;
 use serde_json::{Value, json};
 
 use crate::shipped::collect;
 use places::{Place, Schemas, declared, markers, places_of, refused};
-use reading::{Node, difference, handed_over, read};
+use scene::{Marked, Scene, compare, objects, options, readings};
 
 /// A chart of this repository.
 struct Shipped {
@@ -29,29 +29,6 @@ struct Shipped {
     schemas: Schemas,
     /// Its values when the user gives none.
     defaults: Value,
-}
-
-/// A place with what is put there.
-struct Marked {
-    place: Place,
-    /// None where only some words are taken.
-    marker: Option<String>,
-    /// Whether nothing there means that nothing is given.
-    optional: bool,
-}
-
-/// One set of values with a marker at each place.
-struct Scene {
-    label: String,
-    release: Release,
-    values: Value,
-    marked: Vec<Marked>,
-    /// What comes of it.
-    objects: Vec<Node>,
-    /// For each text in the objects in which markers stand, which.
-    holes: BTreeMap<String, Vec<usize>>,
-    /// Where each marker stands: the place's rule, then the kind and the path in it.
-    seen: BTreeSet<(String, String)>,
 }
 
 /// What became of a word.
@@ -68,24 +45,6 @@ impl Count {
         self.carried += other.carried;
         self.faults.extend(other.faults);
     }
-}
-
-fn options(release: &Release, values: &Value) -> RenderOptions {
-    RenderOptions::new(release.clone())
-        .with_values(Values::try_from(values.clone()).unwrap())
-        .with_random(Arc::new(Seeded::new(b"test", 1_700_000_000)))
-}
-
-/// The objects in an order of their own: Helm's goes by names, which are among what is changed.
-fn objects(chart: &Chart, release: &Release, values: &Value) -> Result<Vec<Node>, String> {
-    let rendered = render(chart, &options(release, values)).map_err(|error| error.to_string())?;
-    let mut objects: Vec<Node> = rendered
-        .objects
-        .iter()
-        .map(|object| read(&object.value))
-        .collect::<Result<_, _>>()?;
-    objects.sort();
-    Ok(objects)
 }
 
 impl Shipped {
@@ -211,18 +170,25 @@ impl Shipped {
         apart
     }
 
-    /// The values with a word at these places of a scene, without those at which a schema refuses it; those are taken out.
+    /// What is done with the values that have a word at these places of a scene, without those at which a schema refuses it; those
+    /// are taken out. Nothing if none is left.
     ///
     /// # Errors
     /// What is refused and names none of the places.
-    fn settled(&self, scene: &Scene, under: &mut Vec<&Marked>, word: &str) -> Result<Value, String> {
-        loop {
+    fn settled<T>(
+        &self,
+        scene: &Scene,
+        under: &mut Vec<&Marked>,
+        word: &str,
+        attempt: impl Fn(&Value) -> Result<T, ChartError>,
+    ) -> Result<Option<T>, String> {
+        while !under.is_empty() {
             let mut values = scene.values.clone();
             for one in under.iter() {
                 one.place.put(word, one.marker.as_deref(), &mut values);
             }
-            let reason = match self.effective(&values) {
-                Ok(_) => return Ok(values),
+            let reason = match attempt(&values) {
+                Ok(done) => return Ok(Some(done)),
                 Err(ChartError::Schema { reason }) => reason,
                 Err(error) => return Err(error.to_string()),
             };
@@ -233,24 +199,24 @@ impl Shipped {
                 return Err(reason);
             }
         }
+        Ok(None)
     }
 
     fn put_at(&self, scene: &Scene, mut under: Vec<&Marked>, word: &str) -> Count {
         let tried = under.len();
-        let values = self.settled(scene, &mut under, word);
+        let rendered = self.settled(scene, &mut under, word, |values| {
+            render(&self.chart, &options(&scene.release, values))
+        });
         let mut count = Count {
             refused: tried - under.len(),
             ..Count::default()
         };
-        if under.is_empty() {
-            return count;
-        }
-        let what = values.and_then(|values| {
+        let what = rendered.and_then(|rendered| {
+            let Some(rendered) = rendered else { return Ok(()) };
             if under.iter().any(|one| one.marker.is_none()) {
                 return Err("it is taken, and no marker is".to_owned());
             }
-            let found = objects(&self.chart, &scene.release, &values)?;
-            compare(&scene.with(&under, word), &found).map_or(Ok(()), Err)
+            compare(&scene.with(&under, word), &readings(&rendered)?).map_or(Ok(()), Err)
         });
         match what {
             Ok(()) => count.carried = under.len(),
@@ -266,135 +232,6 @@ impl Shipped {
             }
         }
         count
-    }
-}
-
-fn compare(expected: &[Node], found: &[Node]) -> Option<String> {
-    if expected.len() != found.len() {
-        return Some(format!("{} objects became {}", expected.len(), found.len()));
-    }
-    // Those that both have are out of the way first: a changed text may change the order.
-    let left: Vec<&Node> = expected
-        .iter()
-        .filter(|node| found.binary_search(node).is_err())
-        .collect();
-    let right: Vec<&Node> = found
-        .iter()
-        .filter(|node| expected.binary_search(node).is_err())
-        .collect();
-    if left.is_empty() && right.is_empty() {
-        return (expected != found).then(|| "an object stands there twice".to_owned());
-    }
-    match (left.first(), right.first()) {
-        (Some(left), Some(right)) => difference(left, right),
-        _ => Some(format!("there are no more {left:?}, and new {right:?}")),
-    }
-}
-
-impl Scene {
-    fn new(label: String, release: Release, chart: &Chart, values: Value, marked: Vec<Marked>) -> Self {
-        let objects = objects(chart, &release, &values).unwrap_or_else(|error| panic!("{label}: {error}"));
-        let mut scene = Self {
-            label,
-            release,
-            values,
-            marked,
-            objects: Vec::new(),
-            holes: BTreeMap::new(),
-            seen: BTreeSet::new(),
-        };
-        for object in &objects {
-            let kind = match object {
-                Node::Table(entries) => format!("{:?}", entries.get("kind")),
-                other => format!("{other:?}"),
-            };
-            scene.find(object, &kind);
-        }
-        scene.objects = objects;
-        scene
-    }
-
-    fn find(&mut self, node: &Node, path: &str) {
-        match node {
-            Node::Text(text) => self.find_in(text, path),
-            Node::Plain(_) => {}
-            Node::List(items) => items
-                .iter()
-                .for_each(|item| self.find(item, &format!("{path}/*"))),
-            Node::Table(entries) => {
-                for (key, value) in entries {
-                    self.find_in(key, path);
-                    self.find(value, &format!("{path}/{key}"));
-                }
-            }
-        }
-    }
-
-    fn find_in(&mut self, text: &str, path: &str) {
-        let markers = self.marked.iter().enumerate();
-        let here: Vec<usize> = markers
-            .filter(|(_, one)| one.marker.as_ref().is_some_and(|marker| text.contains(marker)))
-            .map(|(number, _)| number)
-            .collect();
-        for number in &here {
-            let rule = self.marked[*number].place.rule.clone();
-            self.seen.insert((rule, path.to_owned()));
-        }
-        if !here.is_empty() {
-            self.holes.insert(text.to_owned(), here);
-        }
-    }
-
-    /// The objects with a word in the place of the markers of these places.
-    fn with(&self, under: &[&Marked], word: &str) -> Vec<Node> {
-        let texts: Vec<Option<String>> = self
-            .marked
-            .iter()
-            .map(|one| {
-                let is_under = under.iter().any(|other| std::ptr::eq(*other, one));
-                // Whoever writes raw arguments may mean the kubelet.
-                let raw = one.place.rule.ends_with("/extraArgs/*");
-                let text = || {
-                    if raw {
-                        handed_over(word)
-                    } else {
-                        Ok(word.to_owned())
-                    }
-                };
-                is_under.then(|| text().unwrap_or_default())
-            })
-            .collect();
-        let mut objects: Vec<Node> = self
-            .objects
-            .iter()
-            .map(|node| self.filled(node, &texts))
-            .collect();
-        objects.sort();
-        objects
-    }
-
-    fn filled(&self, node: &Node, texts: &[Option<String>]) -> Node {
-        match node {
-            Node::Text(text) => Node::Text(self.filled_text(text, texts)),
-            Node::Plain(text) => Node::Plain(text.clone()),
-            Node::List(items) => Node::List(items.iter().map(|item| self.filled(item, texts)).collect()),
-            Node::Table(entries) => Node::Table(
-                entries
-                    .iter()
-                    .map(|(key, value)| (self.filled_text(key, texts), self.filled(value, texts)))
-                    .collect(),
-            ),
-        }
-    }
-
-    fn filled_text(&self, text: &str, texts: &[Option<String>]) -> String {
-        let mut filled = text.to_owned();
-        for number in self.holes.get(text).into_iter().flatten() {
-            if let (Some(marker), Some(word)) = (&self.marked[*number].marker, &texts[*number]) {
-                filled = filled.replace(marker, word);
-            }
-        }
-        filled
     }
 }
 
@@ -415,9 +252,14 @@ fn shipped() -> Vec<Shipped> {
     charts
 }
 
-/// All scenes in a soak (`OPENG2P_SOAK=1`); otherwise a few in which together each text stands wherever it does in any.
+/// Whether the long form is asked for.
+fn is_soak() -> bool {
+    std::env::var_os("OPENG2P_SOAK").is_some()
+}
+
+/// All scenes in a soak; otherwise a few in which together each text stands wherever it does in any, the most telling first.
 fn telling(mut scenes: Vec<Scene>) -> Vec<Scene> {
-    if std::env::var_os("OPENG2P_SOAK").is_some() {
+    if is_soak() {
         return scenes;
     }
     let mut told = Vec::new();
@@ -493,22 +335,30 @@ fn every_place_that_takes_text_is_among_those_that_are_tried() {
     }
 }
 
+/// A chart's most telling scene is shown every word; the others, which have a few texts elsewhere, every so manyeth, and all of them in a
+/// soak (`OPENG2P_SOAK=1`).
+const OTHERS: usize = 3;
+
 #[test]
 fn hostile_values_are_refused_or_carried_unchanged() {
     let charts = shipped();
-    let scenes: Vec<(&Shipped, Scene)> = charts
+    let scenes: Vec<(&Shipped, usize, Scene)> = charts
         .iter()
         .flat_map(|chart| {
-            telling(chart.scenes())
-                .into_iter()
-                .map(move |scene| (chart, scene))
+            let scenes = telling(chart.scenes()).into_iter().enumerate();
+            scenes.map(move |(turn, scene)| (chart, turn, scene))
         })
         .collect();
     let words = hostile();
-    let work: Vec<(&Shipped, &Scene, &String)> = scenes
-        .iter()
-        .flat_map(|(chart, scene)| words.iter().map(move |word| (*chart, scene, word)))
-        .collect();
+    let soak = is_soak();
+    let mut work: Vec<(&Shipped, &Scene, &String)> = Vec::new();
+    for (chart, turn, scene) in &scenes {
+        for (number, word) in words.iter().enumerate() {
+            if soak || *turn == 0 || number % OTHERS == turn % OTHERS {
+                work.push((chart, scene, word));
+            }
+        }
+    }
     let count = in_parallel(&work, |(chart, scene, word)| chart.put(scene, word));
     println!(
         "{} words in {} scenes: {} times refused, {} times carried",
@@ -526,7 +376,7 @@ fn hostile_values_are_refused_or_carried_unchanged() {
     );
     // A schema that refuses all, or tells no place, would pass otherwise.
     assert!(
-        count.refused > 100_000 && count.carried > 10_000,
+        count.refused > 80_000 && count.carried > 15_000,
         "{} refused, {} carried",
         count.refused,
         count.carried

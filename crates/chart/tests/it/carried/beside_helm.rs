@@ -6,7 +6,8 @@ use openg2p_test_needs::hostile;
 use serde_json::Value;
 
 use super::places::refused;
-use super::{Marked, shipped, telling};
+use super::scene::Marked;
+use super::{is_soak, shipped, telling};
 use crate::case::Case;
 use crate::oracle::Oracle;
 use crate::shipped::without_drawn_secrets;
@@ -43,11 +44,7 @@ fn hostile_values_fare_as_they_do_with_helm() {
     let mut oracle = Oracle::start();
     // YAML ends a name behind 1,024 letters, so that a file of values could not hold the longest.
     let words: Vec<String> = hostile().into_iter().filter(|word| word.len() < 1_000).collect();
-    let step = if std::env::var_os("OPENG2P_SOAK").is_some() {
-        1
-    } else {
-        STEP
-    };
+    let step = if is_soak() { 1 } else { STEP };
     let mut failures = Vec::new();
     let (mut refusals, mut renderings) = (0, 0);
     for (turn, chart) in shipped().into_iter().enumerate() {
@@ -85,8 +82,9 @@ fn hostile_values_fare_as_they_do_with_helm() {
             }
             refusals += 1;
             let mut taken = everywhere.clone();
-            match chart.settled(scene, &mut taken, word) {
-                Ok(values) if !taken.is_empty() => {
+            let accepted = |values: &Value| chart.effective(values).map(|_| values.clone());
+            match chart.settled(scene, &mut taken, word, accepted) {
+                Ok(Some(values)) => {
                     let case = case(&values);
                     let (theirs, ours) = (oracle.ask(&case), case.ours_seeded());
                     let same = without_drawn_secrets(&theirs.manifest)
@@ -100,7 +98,7 @@ fn hostile_values_fare_as_they_do_with_helm() {
                     }
                     renderings += 1;
                 }
-                Ok(_) => {}
+                Ok(None) => {}
                 Err(error) => failures.push(format!("{}: {word:?}: {error}", scene.label)),
             }
         }
