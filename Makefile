@@ -10,7 +10,7 @@ export PATH := $(PATH):$(HOME)/.cargo/bin:/usr/local/go/bin
 XTASK = cargo xtask
 
 .DEFAULT_GOAL := help
-.PHONY: help try test soak bench-box bench-charts bench-plan soak-charts mutants lint unit slice fmt lock docs lab lab-list lab-down clean-cache needs needs-box
+.PHONY: help try test soak kills bench-box bench-charts bench-plan soak-charts mutants lint unit slice fmt lock docs lab lab-list lab-down clean-cache needs needs-box
 
 help: ## List the chores
 	@echo 'make CHORE'
@@ -24,6 +24,9 @@ test: needs-box ## Every check, with a real installation; its last line is `N pa
 
 soak: needs ## The engine's tests in their long form: a million seeds, every kill (hours); ONLY=NAME runs a part
 	@$(XTASK) soak $(ONLY)
+
+kills: needs-box ## The engine killed on a throw-away host with systemd, KILLS=100 times; needs root
+	@$(XTASK) kills --kills $(or $(KILLS),100) --seed $(or $(SEED),1)
 
 bench-box: needs-box ## Install a box and print each figure beside its target; needs root
 	@$(XTASK) bench-box

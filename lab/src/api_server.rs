@@ -182,20 +182,7 @@ impl ApiServer {
     }
 
     fn spawn(&mut self, name: &str, program: &Path, arguments: &[String]) -> Result<()> {
-        let log = self.folder.join(format!("{name}.log"));
-        let file = fs::File::create(&log).map_err(LabError::file("write", &log))?;
-        let other = file.try_clone().map_err(LabError::file("write", &log))?;
-        // a test that is killed leaves nothing running
-        let child = Command::new("setpriv")
-            .args(["--pdeathsig", "KILL", "--"])
-            .arg(program)
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(file)
-            .stderr(other)
-            .spawn()
-            .map_err(LabError::file("start", program))?;
-        self.children.push(child);
+        self.children.push(spawn(&self.folder, name, program, arguments)?);
         Ok(())
     }
 
@@ -207,16 +194,19 @@ impl ApiServer {
     /// An error when one of its programs has ended, with the last lines that it wrote.
     pub fn check(&mut self) -> Result<()> {
         for (child, name) in self.children.iter_mut().zip(["etcd", "kube-apiserver"]) {
-            if let Ok(Some(status)) = child.try_wait() {
-                let log = fs::read_to_string(self.folder.join(format!("{name}.log"))).unwrap_or_default();
-                let lines: Vec<&str> = log.lines().rev().take(8).collect();
-                let lines: Vec<&str> = lines.into_iter().rev().collect();
-                return Err(LabError::ApiServer {
-                    why: format!("{name} ended with {status}: {}", lines.join("\n")),
-                });
-            }
+            lives(child, &self.folder, name)?;
         }
         Ok(())
+    }
+
+    /// Where its files and logs are.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The authority that clients check it with.
+    pub(crate) fn authority(&self) -> PathBuf {
+        self.folder.join("server.crt")
     }
 
     /// Process id of kube-apiserver.
@@ -233,6 +223,36 @@ impl Drop for ApiServer {
             let _ = child.wait();
         }
     }
+}
+
+/// Starts a program with its output in `folder`.
+pub(crate) fn spawn(folder: &Path, name: &str, program: &Path, arguments: &[String]) -> Result<Child> {
+    let log = folder.join(format!("{name}.log"));
+    let file = fs::File::create(&log).map_err(LabError::file("write", &log))?;
+    let other = file.try_clone().map_err(LabError::file("write", &log))?;
+    // a test that is killed leaves nothing running
+    Command::new("setpriv")
+        .args(["--pdeathsig", "KILL", "--"])
+        .arg(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(file)
+        .stderr(other)
+        .spawn()
+        .map_err(LabError::file("start", program))
+}
+
+/// An error when a program that was started here has ended, with the last lines that it wrote.
+pub(crate) fn lives(child: &mut Child, folder: &Path, name: &str) -> Result<()> {
+    let Ok(Some(status)) = child.try_wait() else {
+        return Ok(());
+    };
+    let log = fs::read_to_string(folder.join(format!("{name}.log"))).unwrap_or_default();
+    let lines: Vec<&str> = log.lines().rev().take(8).collect();
+    let lines: Vec<&str> = lines.into_iter().rev().collect();
+    Err(LabError::ApiServer {
+        why: format!("{name} ended with {status}: {}", lines.join("\n")),
+    })
 }
 
 fn kubeconfig(port: u16, authority: &Path) -> String {

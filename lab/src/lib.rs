@@ -11,6 +11,7 @@ mod api_server;
 mod apt;
 mod cgroup;
 mod command;
+mod controller_manager;
 mod down;
 mod error;
 mod image;
@@ -31,6 +32,7 @@ mod up;
 
 pub use api_server::{ApiServer, ApiServerPrograms, built_program};
 pub use cgroup::{CgroupLayout, CgroupVersion, Hierarchy};
+pub use controller_manager::ControllerManager;
 pub use down::{Listed, down, list};
 pub use error::{LabError, Result};
 pub use kernel::{Facts, Restriction};

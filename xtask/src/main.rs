@@ -7,6 +7,7 @@ mod clean;
 mod durations;
 mod helm;
 mod interrupt;
+mod kills;
 mod lab;
 mod lab_test;
 mod machine;
@@ -47,6 +48,8 @@ enum Chore {
     Test(test::Arguments),
     /// The engine's tests in their long form: a million seeds, every kill
     Soak(soak::Arguments),
+    /// The engine killed on a throw-away host with systemd, a hundred times
+    Kills(kills::Arguments),
     /// Measure a box against its targets
     BenchBox,
     /// Measure planning without any machine, from 10,000 to 100,000 resources
@@ -72,6 +75,7 @@ fn with_store(chore: Chore, printer: &Printer) -> anyhow::Result<ExitCode> {
         Chore::Test(arguments) => Ok(test::run(&arguments, &store, printer)),
         Chore::Lock => lock(&store, printer),
         Chore::Soak(arguments) => soak::run(&arguments, &store, printer),
+        Chore::Kills(arguments) => kills::run(&arguments, &store, printer),
         Chore::BenchBox => bench_box::run(&store, printer),
         Chore::BenchPlan => bench_plan::run(),
         Chore::BenchCharts => bench_charts::run(&store, printer),

@@ -91,7 +91,7 @@ fn build_as(
         ran.expect(0)?;
         Ok(ran)
     })?;
-    let built = executable(&ran.stdout).context("cargo did not say where it put openg2p")?;
+    let built = executable(&ran.stdout, "openg2p").context("cargo did not say where it put openg2p")?;
     fs::create_dir_all(directory)?;
     let own = directory.join("openg2p");
     let fresh = directory.join("openg2p.new");
@@ -100,13 +100,13 @@ fn build_as(
     Ok(own)
 }
 
-/// The program among cargo's messages.
-fn executable(messages: &str) -> Option<PathBuf> {
+/// The program of a target among cargo's messages.
+pub(crate) fn executable(messages: &str, target: &str) -> Option<PathBuf> {
     let messages = messages
         .lines()
         .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
     messages
-        .filter(|message| message["target"]["name"] == "openg2p")
+        .filter(|message| message["target"]["name"] == target)
         .filter_map(|message| message["executable"].as_str().map(PathBuf::from))
         .next_back()
 }
@@ -331,6 +331,9 @@ mod tests {
             "\n",
             r#"{"reason":"build-finished","success":true}"#,
         );
-        assert_eq!(executable(messages), Some(PathBuf::from("/t/debug/openg2p")));
+        assert_eq!(
+            executable(messages, "openg2p"),
+            Some(PathBuf::from("/t/debug/openg2p"))
+        );
     }
 }

@@ -8,6 +8,10 @@ use openg2p_lab::Store;
 
 use crate::printer::Printer;
 use crate::product;
+use crate::test::api_server_programs;
+
+/// The part that needs a real API server.
+const API_SERVER: &str = "api_server_kills";
 
 /// Tests by package, with what their long form is.
 const PARTS: &[(&str, &str, &str)] = &[
@@ -25,13 +29,18 @@ const PARTS: &[(&str, &str, &str)] = &[
     ("openg2p-sim", "random_sites", "random edits of a whole site"),
     (
         "openg2p-world",
-        "kills",
+        "kills::the_engine_killed_on_real_back_ends",
         "kills on real files, Nginx and nftables, two thousand",
     ),
     (
         "openg2p-chart",
         "hostile_values_are",
         "hostile words in the shipped charts, under all their values",
+    ),
+    (
+        "openg2p-world",
+        API_SERVER,
+        "kills and cut lines on a real API server, fifteen hundred",
     ),
     (
         "openg2p-init",
@@ -63,10 +72,18 @@ pub(crate) fn run(arguments: &Arguments, store: &Store, printer: &Printer) -> an
             continue;
         }
         printer.say(&format!("{package}, {test}: {what}"));
-        let status = Command::new("cargo")
+        let mut command = Command::new("cargo");
+        command
             .current_dir(&checkout)
             .args(["test", "--quiet", "--package", package, "--test", "it", test])
-            .args(["--", "--nocapture"])
+            .args(["--", "--nocapture"]);
+        if *test == API_SERVER {
+            let folder = store.cache().join("logs/soak/programs");
+            command
+                .arg("--ignored")
+                .envs(api_server_programs(store.cache(), &folder)?);
+        }
+        let status = command
             .env("OPENG2P_SOAK", "1")
             .env("OPENG2P_SEEDS", arguments.seeds.to_string())
             .env("OPENG2P_CACHE", store.cache())

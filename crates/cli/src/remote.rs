@@ -14,6 +14,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::error::{CliError, ErrorKind};
+use crate::output::Printer;
 
 /// Bytes of a blob in one frame.
 const PIECE: usize = 1 << 20;
@@ -102,6 +103,15 @@ impl Lead {
     pub async fn ask(&mut self, request: &Request) -> Result<Reply, CliError> {
         self.send(request).await?;
         self.reply().await
+    }
+
+    /// Makes good what a run left that was cut off behind its last step. The site is as it should be without that, so a failure is told and no
+    /// more.
+    pub async fn settle(&mut self, node: &str, printer: &Printer) {
+        let request = Request::Settle { node: node.into() };
+        if let Err(error) = self.ask(&request).await {
+            printer.warning(&format!("the ledger has no new copy in the cluster: {error}"));
+        }
     }
 
     async fn send(&mut self, request: &Request) -> Result<(), CliError> {

@@ -122,16 +122,12 @@ impl Kind for HostPackages {
     async fn remove(&self, world: &World, entry: &Entry, progress: Progress<'_>) -> Result<(), PortError> {
         let ours: Vec<String> =
             serde_json::from_value(entry.details["installed"].clone()).unwrap_or_default();
-        let installed = world.host.packages(&ours).await?;
-        let left: Vec<String> = ours
-            .into_iter()
-            .filter(|name| installed.contains_key(name))
-            .collect();
-        if left.is_empty() {
+        if ours.is_empty() {
             return Ok(());
         }
         progress("removing the Debian packages that this site brought");
-        world.host.purge_packages(&left).await?;
+        // also those that are not installed any more: a removal that was cut off leaves their configuration
+        world.host.purge_packages(&ours).await?;
         for path in entry.desired["leftovers"]
             .as_array()
             .into_iter()

@@ -12,7 +12,7 @@ use openg2p_plan::{Action, Entry, EntryState, Fingerprint, Observed, Verdict};
 use openg2p_ports::{ObjectRef, Ownership, PortError, World};
 use serde_json::{Value, json};
 
-use crate::kubernetes_object::{FIELD_MANAGER, delete_ours, live, on_its_way, waits};
+use crate::kubernetes_object::{FIELD_MANAGER, delete_ours, leaves, live, on_its_way, waits};
 use crate::{Kind, Progress, Subject, unknown};
 
 pub(crate) struct KubernetesHook;
@@ -58,6 +58,8 @@ impl Kind for KubernetesHook {
             None => Observed::Unknown("the manifest has no kind or name".into()),
             Some(None) => Observed::Absent,
             Some(Some(Err(error))) => unknown(error),
+            // it ran and goes, or makes place for the next one: it may be gone at any moment, and what runs the hook waits for that
+            Some(Some(Ok(object))) if leaves(object, subject.entry) => Observed::Absent,
             Some(Some(Ok(object))) => Observed::Present(json!({"uid": object.metadata("uid")})),
         };
         subjects.iter().map(look).collect()

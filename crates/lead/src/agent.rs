@@ -73,6 +73,24 @@ async fn ledger() -> Result<Ledger, PortError> {
     Ok(records(&open_world("this host")).await?.0)
 }
 
+/// Copies the ledger into the cluster where a run ended before it had done that.
+async fn settle(node: &str) -> Result<(), PortError> {
+    let state = Path::new(paths::STATE);
+    if !state.exists() {
+        return Ok(());
+    }
+    let world = open_world(node);
+    let (ledger, _) = records(&world).await?;
+    if openg2p_run::copy::is_current(&world, &ledger).await? {
+        return Ok(());
+    }
+    // whoever holds the lock makes a copy in the end
+    let Ok(_lock) = lock::take(state, "a copy of the ledger") else {
+        return Ok(());
+    };
+    openg2p_run::copy::replicate(&world, &ledger).await.map(drop)
+}
+
 fn refused(code: &str, what: &str, list: impl IntoIterator<Item = (String, String)>, hint: &str) -> Reply {
     let failures = list
         .into_iter()
@@ -240,6 +258,10 @@ async fn answer(request: Request) -> Result<Reply, PortError> {
                 }
                 Err(error) => plan_refused(error),
             }
+        }
+        Request::Settle { node } => {
+            settle(&node).await?;
+            Reply::Done
         }
         Request::Start(job) => Reply::Started {
             run: start(&job).await?,

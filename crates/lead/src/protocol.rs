@@ -65,6 +65,11 @@ pub enum Request {
         /// The plan.
         plan: Box<Plan>,
     },
+    /// Nothing is to be done: make good what a run left that was cut off behind its last step.
+    Settle {
+        /// The node's name.
+        node: String,
+    },
     /// Run this.
     Start(Job),
     /// Which runs does this host remember?

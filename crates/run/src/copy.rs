@@ -3,7 +3,8 @@
 //! Behind each run the whole ledger, packed, is written to Secrets in `kube-system`: `openg2p-ledger-<slot>-<part>`, for one Secret
 //! holds a megabyte at most. There are two slots. A run writes the one that does not hold the newest copy, so that one copy is whole
 //! whatever happens on the way. The copy is as old as the last run that ended: it is asked only when the node's own ledger is gone
-//! or damaged beyond healing, and never taken when the node is known to have been further.
+//! or damaged beyond healing, and never taken when the node is known to have been further. A run that was killed behind its last step made
+//! none; the next command that has nothing to do does it ([`is_current`]).
 
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
@@ -117,6 +118,24 @@ pub async fn find(world: &World) -> Result<Option<Ledger>, PortError> {
         .into_iter()
         .max_by_key(|found| found.ledger.generation);
     Ok(newest.map(|found| found.ledger))
+}
+
+/// Whether the cluster's copy is this ledger. Without a cluster, or of an empty ledger, there is none.
+pub async fn is_current(world: &World, ledger: &Ledger) -> Result<bool, PortError> {
+    if world.cluster.reachable().await?.is_none() {
+        return Ok(true);
+    }
+    if ledger.entries.is_empty() {
+        for slot in SLOTS {
+            if !parts(world, slot).await?.is_empty() {
+                return Ok(false);
+            }
+        }
+        return Ok(true);
+    }
+    let found = whole(world).await?;
+    let newest = found.into_iter().max_by_key(|found| found.ledger.generation);
+    Ok(newest.is_some_and(|newest| newest.ledger == *ledger))
 }
 
 /// Copies `ledger` into the cluster; an empty one takes its copies away. Gives whether there is a cluster to copy it to.

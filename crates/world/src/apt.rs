@@ -10,6 +10,9 @@ use openg2p_ports::{Command, PortError};
 use crate::bundle::BundleDirectory;
 use crate::state::{failed, write_whole};
 
+/// What apt says when dpkg did not come to its end.
+const CUT_OFF: &str = "dpkg was interrupted";
+
 /// apt over one local repository made of the bundle's packages.
 pub(crate) struct Apt<'a> {
     pub(crate) directory: PathBuf,
@@ -82,6 +85,22 @@ impl Apt<'_> {
             .map(|_| ())
     }
 
+    /// The same for what changes packages, behind which dpkg may have been cut off before: with its engine, for one, whose pipe it wrote to. apt
+    /// refuses to work then until dpkg has finished what it began. Nothing is touched by that which apt would not finish anyway, for at
+    /// each of its changes it configures all that waits for it.
+    async fn changed(&self, command: Command) -> Result<(), PortError> {
+        let output = crate::process::run(command.clone(), self.place).await?;
+        if output.status == Some(0) {
+            return Ok(());
+        }
+        if output.stderr.contains(CUT_OFF) {
+            let finish = Command::new("dpkg", ["--force-confold", "--configure", "--pending"]).deadline(900);
+            // what it could not configure apt says in its own words
+            crate::process::run(finish, self.place).await?;
+        }
+        self.checked(command).await.map(drop)
+    }
+
     async fn checked(&self, command: Command) -> Result<String, PortError> {
         let output = crate::process::run(command, self.place).await?;
         if output.status == Some(0) {
@@ -122,9 +141,7 @@ impl Apt<'_> {
         if wanted.is_empty() {
             return Ok(());
         }
-        self.checked(self.command(Self::install(wanted, false)))
-            .await
-            .map(|_| ())
+        self.changed(self.command(Self::install(wanted, false))).await
     }
 
     pub(crate) async fn purge(&self, names: &[String]) -> Result<(), PortError> {
@@ -132,7 +149,7 @@ impl Apt<'_> {
             .map(str::to_owned)
             .into_iter()
             .chain(names.iter().cloned());
-        self.checked(self.command(arguments)).await.map(|_| ())
+        self.changed(self.command(arguments)).await
     }
 }
 
@@ -177,8 +194,18 @@ fn newly_installed(simulation: &str) -> Vec<String> {
 
 /// Installed versions, from dpkg itself.
 pub(crate) async fn installed(names: &[String], place: &str) -> Result<BTreeMap<String, String>, PortError> {
+    Ok(parse_installed(&states(names, place).await?))
+}
+
+/// Those of which dpkg has anything: a removal that was cut off leaves a package half removed, or its configuration.
+pub(crate) async fn with_traces(names: &[String], place: &str) -> Result<Vec<String>, PortError> {
+    Ok(parse_traces(&states(names, place).await?))
+}
+
+/// A line of each package that dpkg knows.
+async fn states(names: &[String], place: &str) -> Result<String, PortError> {
     if names.is_empty() {
-        return Ok(BTreeMap::new());
+        return Ok(String::new());
     }
     let format = "--showformat=${binary:Package}\\t${db:Status-Abbrev}\\t${Version}\\n";
     let arguments = ["--show", format]
@@ -195,7 +222,18 @@ pub(crate) async fn installed(names: &[String], place: &str) -> Result<BTreeMap<
             output.reason(),
         ));
     }
-    Ok(parse_installed(&output.stdout))
+    Ok(output.stdout)
+}
+
+fn parse_traces(text: &str) -> Vec<String> {
+    text.lines()
+        .filter_map(|line| {
+            let (name, rest) = line.split_once('\t')?;
+            let name = name.split(':').next().unwrap_or(name);
+            // `un ` is known by name alone, as something that others ask for
+            (rest.get(1..2) != Some("n")).then(|| name.to_owned())
+        })
+        .collect()
 }
 
 fn parse_installed(text: &str) -> BTreeMap<String, String> {
@@ -225,6 +263,12 @@ mod tests {
         let text = "nginx\tii \t1.26\nrunc\trc \t1.1\nlibc6:amd64\tii \t2.41\nx\tiU \t1\n";
         let names: Vec<String> = parse_installed(text).into_keys().collect();
         assert_eq!(names, ["libc6", "nginx"]);
+    }
+
+    #[test]
+    fn a_package_that_is_half_removed_has_traces() {
+        let text = "nginx\tii \t1.26\nrunc\trc \t1.1\nlibc6:amd64\tiHR\t2.41\nx\tun \t\n";
+        assert_eq!(parse_traces(text), ["nginx", "runc", "libc6"]);
     }
 
     fn package(name: &str, depends: &str) -> openg2p_bundle::index::Member {

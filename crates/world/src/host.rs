@@ -413,7 +413,15 @@ impl Host for LocalHost {
     }
 
     async fn purge_packages(&self, names: &[String]) -> Result<(), PortError> {
-        self.apt().purge(names).await
+        // one that is half removed apt removes, and leaves its configuration to another purge
+        for _ in 0..2 {
+            let left = crate::apt::with_traces(names, &self.name).await?;
+            if left.is_empty() {
+                return Ok(());
+            }
+            self.apt().purge(&left).await?;
+        }
+        Ok(())
     }
 
     async fn images(&self) -> Result<Option<BTreeMap<String, String>>, PortError> {

@@ -1,13 +1,13 @@
 //! The checks that need no host: formatting, clippy, tests, documentation, charts.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use openg2p_lab::ApiServerPrograms;
+use openg2p_lab::{ApiServerPrograms, ControllerManager, built_program};
 
 use super::needs::{self, Provided};
 use super::tally::Tally;
@@ -163,8 +163,8 @@ fn tests(runner: &Runner<'_>, tally: &Tally<'_>, checkout: &Path, provided: &Pro
     }
 }
 
-/// The port of the Kubernetes API against a real API server, made of programs that the bundle was filled with, and Helm beside it. About
-/// 30 s.
+/// The port of the Kubernetes API and the engine against a real API server, made of programs that the bundle was filled with, and Helm
+/// beside it. The engine is killed there for about two minutes.
 pub(crate) fn api_server(
     runner: &Runner<'_>,
     tally: &Tally<'_>,
@@ -172,12 +172,10 @@ pub(crate) fn api_server(
     cache: &Path,
     work: &Path,
 ) -> anyhow::Result<()> {
-    let found = ApiServerPrograms::from_cache(cache, &work.join("programs"))
-        .map_err(anyhow::Error::from)
-        .and_then(|found| {
-            found.context("the cache has no etcd and kube-apiserver, though the bundle is full")
-        });
-    let Some(programs) = tally.needed("etcd and kube-apiserver were built", found) else {
+    let Some(programs) = tally.needed(
+        "etcd, kube-apiserver and kube-controller-manager were built",
+        api_server_programs(cache, &work.join("programs")),
+    ) else {
         return Ok(());
     };
     let Some(helm) = tally.needed("Helm builds", helm::build(runner, checkout, cache)) else {
@@ -197,13 +195,8 @@ pub(crate) fn api_server(
         ],
     );
     helm.name(&mut command);
-    for (variable, program) in ApiServerPrograms::VARIABLES
-        .iter()
-        .zip([&programs.etcd, &programs.kube_apiserver])
-    {
-        command.env(variable, program);
-    }
-    let ran = runner.step("tests with a real API server", Duration::from_secs(30), || {
+    command.envs(programs);
+    let ran = runner.step("tests with a real API server", Duration::from_mins(3), || {
         runner.run("api-server", command)
     })?;
     let (passed, failed) = count(&ran.stdout);
@@ -218,6 +211,24 @@ pub(crate) fn api_server(
         tally.check("a real API server was asked", ran_at_all);
     }
     Ok(())
+}
+
+/// What tests with a real API server are given: programs that a bundle was filled with on this machine, copied into `folder`.
+pub(crate) fn api_server_programs(
+    cache: &Path,
+    folder: &Path,
+) -> anyhow::Result<[(&'static str, PathBuf); 3]> {
+    let missing = |name: &str| format!("the cache has no {name}; what fills a bundle builds it");
+    let programs = ApiServerPrograms::from_cache(cache, folder)?;
+    let programs = programs.with_context(|| missing("etcd and kube-apiserver"))?;
+    let controllers = built_program(cache, folder, ControllerManager::PROGRAM)?;
+    let controllers = controllers.with_context(|| missing(ControllerManager::PROGRAM))?;
+    let [etcd, kube_apiserver] = ApiServerPrograms::VARIABLES;
+    Ok([
+        (etcd, programs.etcd),
+        (kube_apiserver, programs.kube_apiserver),
+        (ControllerManager::VARIABLE, controllers),
+    ])
 }
 
 /// Passed and failed, over all test binaries.

@@ -28,6 +28,7 @@ use crate::machine::{self, Purpose};
 use crate::printer::Printer;
 use crate::product;
 use crate::runner::Runner;
+pub(crate) use checks::api_server_programs;
 use tally::Tally;
 
 /// Which checks.
@@ -98,14 +99,14 @@ fn announce(part: Part, runner: &Runner<'_>) {
     let lines: &[&str] = match part {
         Part::All => &[
             "  1. formatting, clippy, tests of all crates, documentation, charts, while the bundle is built from source",
-            "  2. a throw-away Debian host: refused, installed, interrupted, paid, broken, removed, bare again",
+            "  2. a throw-away Debian host: refused, installed, interrupted, paid, broken, removed, bare again, killed",
         ],
         Part::Unit | Part::Lint => {
             &["  formatting, clippy, tests of all crates, documentation, charts; no host"]
         }
         Part::Charts => &["  charts beside Helm, which is built once per machine"],
         Part::Slice => &[
-            "  a throw-away Debian host: refused, installed, interrupted, paid, broken, removed, bare again",
+            "  a throw-away Debian host: refused, installed, interrupted, paid, broken, removed, bare again, killed",
         ],
     };
     let time = match (part, runner.durations.last(product::BUNDLE_STEP)) {

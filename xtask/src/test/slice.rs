@@ -17,6 +17,7 @@ use super::refusals::{self, Refusals};
 use super::tally::Tally;
 use super::{interrupted, isolation, logins, lost_ledger, payments, plain_helm, removed_module, trouble};
 use crate::helm;
+use crate::kills;
 use crate::product::{self, Site};
 use crate::runner::{Ran, Runner};
 use crate::snapshot::Snapshot;
@@ -391,6 +392,29 @@ impl Slice<'_> {
         )?;
         let now = HostSnapshot::take(&self.site)?;
         self.check("nothing is left on the host", now.same_as(before));
+        self.stop()?;
+        self.killed(before)
+    }
+
+    /// The engine is killed while it works on the bare host.
+    fn killed(&self, before: &HostSnapshot) -> anyhow::Result<()> {
+        let (checkout, bundle) = (self.wanted.checkout, self.wanted.bundle);
+        let told = kills::on_host(
+            self.runner,
+            checkout,
+            &self.site.lab,
+            bundle,
+            &kills::Arguments::of_the_slice(),
+        );
+        if let Ok(told) = &told {
+            self.runner.printer.say(&format!("         {told}"));
+        }
+        self.check(
+            "an engine that is killed on a real systemd converges",
+            told.map(drop),
+        );
+        let now = HostSnapshot::take(&self.site)?;
+        self.check("behind all that nothing is left on the host", now.same_as(before));
         Ok(())
     }
 

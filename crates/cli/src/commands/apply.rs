@@ -47,6 +47,7 @@ pub fn run(args: &ApplyArgs, context: &Context<'_>) -> Result<Exit, CliError> {
         let mut lead = Lead::connect(&prepared.site, args.lead.identity.as_deref()).await?;
         let plan = agreed(&mut lead, &prepared, saved, args.yes, printer).await?;
         if plan.is_empty() {
+            lead.settle(&lead_name(&prepared), printer).await;
             if printer.is_json() {
                 printer.json(&json!({"outcome": "unchanged", "unchanged": plan.unchanged}));
             } else {

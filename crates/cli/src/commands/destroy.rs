@@ -73,6 +73,7 @@ pub fn run(args: &DestroyArgs, context: &Context<'_>) -> Result<Exit, CliError> 
             other => return Err(unexpected(&other)),
         };
         if plan.is_empty() {
+            lead.settle(&node, context.printer).await;
             return nothing(&selection, context, lead).await;
         }
         let wanted = wanted(args, &site);

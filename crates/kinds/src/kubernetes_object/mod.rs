@@ -165,6 +165,7 @@ async fn look(world: &World, found: &Found, subject: Subject<'_>) -> Observed {
     match found.get(&object) {
         None => Observed::Absent,
         Some(Err(error)) => unknown(error),
+        Some(Ok(live)) if leaves(live, subject.entry) => Observed::Absent,
         Some(Ok(live)) => Observed::Present(summary(world, live, subject).await),
     }
 }
@@ -279,6 +280,21 @@ pub(crate) fn on_its_way(subject: Subject<'_>) -> Value {
     details
 }
 
+/// Whether the object is the one that the ledger records, by uid.
+fn is_recorded(live: &Object, entry: &Entry) -> bool {
+    let recorded = text(&entry.details, "uid");
+    // the run ended between the effect and its record: our label and the intended entry prove it
+    let unrecorded = recorded.is_empty() || entry.details["remade"] == true;
+    Some(recorded) == live.metadata("uid") || unrecorded && live.label(OWNER_LABEL).is_some()
+}
+
+/// Whether the object is on its way out because a run began to delete it and was cut off. It may be gone at any moment, and nothing brings it
+/// back: it counts as gone, and what changes or removes it waits for its end.
+pub(crate) fn leaves(live: &Object, entry: Option<&Entry>) -> bool {
+    live.metadata("deletionTimestamp").is_some()
+        && entry.is_some_and(|entry| entry.state != EntryState::Present && is_recorded(live, entry))
+}
+
 /// Deletes the object when it is the one that the ledger records, by uid.
 pub(crate) async fn delete_ours(world: &World, object: &ObjectRef, entry: &Entry) -> Result<(), PortError> {
     if world.cluster.reachable().await?.is_none() {
@@ -287,16 +303,20 @@ pub(crate) async fn delete_ours(world: &World, object: &ObjectRef, entry: &Entry
     let Some(live) = world.cluster.get(object).await? else {
         return Ok(());
     };
-    let uid = live.metadata("uid").unwrap_or_default().to_owned();
-    let recorded = text(&entry.details, "uid");
-    // the run ended between the effect and its record: our label and the intended entry prove it
-    let unrecorded = recorded.is_empty() || entry.details["remade"] == true;
-    let ours = recorded == uid || unrecorded && live.label(OWNER_LABEL).is_some();
-    if !ours {
+    if !is_recorded(&live, entry) {
         // somebody removed ours and made another of the same name: not ours to delete
         return Ok(());
     }
-    world.cluster.delete(object, &uid, Duration::from_mins(3)).await
+    let uid = live.metadata("uid").unwrap_or_default();
+    world.cluster.delete(object, uid, Duration::from_mins(3)).await
+}
+
+/// Waits until an object is gone that a run began to delete before it was cut off.
+async fn await_its_end(world: &World, object: &ObjectRef, entry: &Entry) -> Result<(), PortError> {
+    match world.cluster.get(object).await? {
+        Some(live) if leaves(&live, Some(entry)) => delete_ours(world, object, entry).await,
+        _ => Ok(()),
+    }
 }
 
 #[async_trait]
@@ -452,10 +472,12 @@ impl Kind for KubernetesObject {
                 "it has no kind or name",
             ));
         };
-        if action == Action::Replace
-            && let Some(entry) = subject.entry
-        {
-            delete_ours(world, &object, entry).await?;
+        match subject.entry {
+            Some(entry) if action == Action::Replace => delete_ours(world, &object, entry).await?,
+            Some(entry) if entry.state != EntryState::Present => {
+                await_its_end(world, &object, entry).await?;
+            }
+            _ => {}
         }
         let manifest = marked(subject.desired);
         let ownership = ownership(world, &object, subject).await?;

@@ -85,6 +85,36 @@ fn a_node_whose_records_are_gone_goes_on_from_the_copy() {
     assert!(ledger(&simulation).entries.is_empty());
 }
 
+/// A run that is killed behind its last step makes no copy, and the next one has nothing to do. The command asks then.
+#[test]
+fn a_copy_that_a_killed_run_did_not_make_is_missed() {
+    let simulation = installed();
+    let current = |ledger: &Ledger| {
+        let world = simulation.world();
+        simulation
+            .drive(copy::is_current(&world, ledger))
+            .unwrap()
+            .unwrap()
+    };
+    let first = ledger(&simulation);
+    assert!(!current(&first));
+    assert_eq!(replicate(&simulation, &first), Ok(true));
+    assert!(current(&first));
+    apply(&simulation, &small::wish(&["dev", "prod"], false), "more").well();
+    let second = ledger(&simulation);
+    assert!(!current(&second));
+    assert_eq!(replicate(&simulation, &second), Ok(true));
+    assert!(current(&second));
+    // a site that is gone has none
+    let empty = Ledger {
+        generation: second.generation + 1,
+        ..Ledger::default()
+    };
+    assert!(!current(&empty));
+    assert_eq!(replicate(&simulation, &empty), Ok(true));
+    assert!(current(&empty));
+}
+
 #[test]
 fn damage_beyond_healing_is_made_good_by_the_copy_only_when_the_node_was_no_further() {
     let simulation = installed();

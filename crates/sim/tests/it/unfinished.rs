@@ -150,6 +150,52 @@ fn an_object_that_was_made_anew_before_the_run_ended_goes_with_its_module() {
     }
 }
 
+/// The server took the deletion, and the run ended before the object was gone: a Job waits for its pods. That nobody else deletes it the ledger
+/// knows, so the next run waits for its end and makes the object anew.
+#[test]
+fn an_object_whose_deletion_outlived_its_run_is_made_anew_when_it_is_gone() {
+    let job = ObjectRef {
+        api_version: "batch/v1".into(),
+        kind: "Job".into(),
+        namespace: Some("dev".into()),
+        name: "spar-database".into(),
+    };
+    let (simulation, shape) = installed();
+    let mut wish = tiny::wish(&shape);
+    let resource = wish
+        .resources
+        .iter_mut()
+        .find(|resource| resource.id.name() == "dev/Job/spar-database");
+    resource.unwrap().desired["manifest"]["spec"]["backoffLimit"] = json!(1);
+    simulation.fault(Fault::named(
+        "cluster.delete",
+        "Job dev/spar-database",
+        Trouble::KillBefore,
+    ));
+    assert_eq!(apply(&simulation, &wish, "cut"), Ended::Killed);
+    simulation.calm();
+    let finalizers = |value: serde_json::Value| {
+        simulation.change(|things| {
+            let cluster = things.cluster.as_mut().unwrap();
+            cluster
+                .edit(&job, "kube-controller-manager", |object| {
+                    object["metadata"]["finalizers"] = value;
+                })
+                .unwrap();
+            let uid = cluster.get(&job).unwrap()["metadata"]["uid"].clone();
+            cluster.delete(&job, uid.as_str().unwrap(), 1).unwrap();
+        });
+    };
+    finalizers(json!(["foregroundDeletion"]));
+    let Ended::Failed(_, why) = apply(&simulation, &wish, "waits") else {
+        panic!("it did not wait")
+    };
+    assert!(why.join("\n").contains("delete-deadline"), "{why:?}");
+    finalizers(json!([]));
+    converge(&simulation, &wish);
+    well(&simulation, &shape);
+}
+
 /// Somebody takes away a password, or the Secret that has it, while a change of the Secret was cut off: no run makes another one, for it would
 /// not open the database.
 #[test]

@@ -13,7 +13,7 @@ use crate::cluster::{PROMISES, namespace, prepare};
 /// How long an API server may take until it answers, on a busy machine.
 const START: Duration = Duration::from_mins(3);
 
-async fn started(server: &mut ApiServer) -> KubernetesApi {
+pub(crate) async fn started(server: &mut ApiServer) -> KubernetesApi {
     let api = KubernetesApi::new(server.kubeconfig());
     let place = ObjectRef {
         api_version: "v1".into(),

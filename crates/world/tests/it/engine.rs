@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
@@ -53,10 +54,12 @@ pub(crate) enum Ended {
     Killed,
 }
 
-struct Maker(Vec<Resource>);
+/// Gathers resources.
+#[derive(Default)]
+pub(crate) struct Maker(pub(crate) Vec<Resource>);
 
 impl Maker {
-    fn add(
+    pub(crate) fn add(
         &mut self,
         kind: &str,
         name: &str,
@@ -81,7 +84,7 @@ impl Maker {
 
 /// What a site of this edition asks for.
 pub(crate) fn resources(ground: &Ground, edition: u8, environments: &[String]) -> Vec<Resource> {
-    let mut make = Maker(Vec::new());
+    let mut make = Maker::default();
     let site = Owner::Site;
     let folder = |make: &mut Maker, name: &str, needs: &[&ResourceId]| {
         let path = ground.path(name);
@@ -142,7 +145,7 @@ pub(crate) fn resources(ground: &Ground, edition: u8, environments: &[String]) -
     make.0
 }
 
-fn inputs(ledger: &Ledger) -> Inputs {
+pub(crate) fn inputs(ledger: &Ledger) -> Inputs {
     Inputs {
         site: Fingerprint::of(&Value::Null),
         bundle: String::new(),
@@ -244,21 +247,59 @@ fn an_errand_of_another_test() {
 
 /// Plans and applies in a process of its own; `kill_after`: it gets a SIGKILL from here.
 pub(crate) fn send(errand: &Errand, kill_after: Option<Duration>) -> Ended {
-    let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "engine::an_errand_of_another_test", "--quiet"])
-        .env(ERRAND, serde_json::to_string(errand).unwrap())
+    in_a_process(
+        "engine::an_errand_of_another_test",
+        (ERRAND, &serde_json::to_string(errand).unwrap()),
+        &errand.told,
+        kill_after.map_or(Killer::Nobody, Killer::Process),
+    )
+}
+
+/// Who sends a SIGKILL to a process, and when.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Killer {
+    /// It may end itself.
+    Nobody,
+    /// It alone gets it after this time: what it started goes on.
+    Process(Duration),
+    /// All that it started gets it too.
+    Group(Duration),
+}
+
+/// Runs one of these tests in a process of its own, with an errand in its environment. How it ended it writes to `told`.
+pub(crate) fn in_a_process(
+    name: &str,
+    (variable, errand): (&str, &str),
+    told: &Path,
+    killer: Killer,
+) -> Ended {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command
+        .args(["--exact", name, "--quiet"])
+        .env(variable, errand)
         .stdin(std::process::Stdio::null())
-        .stdout(std::process::Stdio::null())
-        .spawn()
-        .unwrap();
-    if let Some(delay) = kill_after {
-        std::thread::sleep(delay);
-        child.kill().unwrap();
+        .stdout(std::process::Stdio::null());
+    if matches!(killer, Killer::Group(_)) {
+        command.process_group(0);
+    }
+    let mut child = command.spawn().unwrap();
+    match killer {
+        Killer::Nobody => {}
+        Killer::Process(delay) => {
+            std::thread::sleep(delay);
+            child.kill().unwrap();
+        }
+        Killer::Group(delay) => {
+            std::thread::sleep(delay);
+            // it may have ended by itself, and nobody of its group is left then
+            let group = rustix::process::Pid::from_child(&child);
+            let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+        }
     }
     child.wait().unwrap();
-    let told = std::fs::read_to_string(&errand.told);
-    let _ = std::fs::remove_file(&errand.told);
-    match told {
+    let text = std::fs::read_to_string(told);
+    let _ = std::fs::remove_file(told);
+    match text {
         Err(_) => Ended::Killed,
         Ok(text) if text == "Nothing" => Ended::Nothing,
         Ok(text) => match text.strip_prefix("Done(").and_then(|rest| rest.strip_suffix(')')) {
@@ -286,7 +327,8 @@ fn served(ground: &Ground, host: &str) -> String {
     ask().unwrap_or_else(|error| error.kind().to_string())
 }
 
-fn walk(folder: &Path, lines: &mut BTreeMap<String, String>) {
+/// Files, folders and links below a folder, with their modes.
+pub(crate) fn walk(folder: &Path, lines: &mut BTreeMap<String, String>) {
     let Ok(entries) = std::fs::read_dir(folder) else {
         return;
     };
@@ -297,6 +339,8 @@ fn walk(folder: &Path, lines: &mut BTreeMap<String, String>) {
         let text = if metadata.is_dir() {
             walk(&path, lines);
             "directory".to_owned()
+        } else if metadata.is_symlink() {
+            format!("link to {}", std::fs::read_link(&path).unwrap().display())
         } else {
             let bytes = std::fs::read(&path).unwrap();
             let text = String::from_utf8_lossy(&bytes);

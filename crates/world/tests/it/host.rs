@@ -53,7 +53,7 @@ impl Counter {
         self.count.load(Ordering::Relaxed)
     }
 
-    async fn effect<T>(&self, act: impl Future<Output = T>) -> T {
+    pub(crate) async fn effect<T>(&self, act: impl Future<Output = T>) -> T {
         let due = self.death.effect == Some(self.count.fetch_add(1, Ordering::Relaxed));
         if due && !self.death.behind {
             die();

@@ -1,5 +1,5 @@
-//! The adapters beside the simulated world, and the real engine on real files, Nginx and nftables. What the port of the Kubernetes API
-//! promises is asked of a real API server too.
+//! The adapters beside the simulated world, and the real engine on real files, Nginx, nftables and the Kubernetes API. What the port of the
+//! Kubernetes API promises is asked of a real API server too.
 
 #![expect(
     clippy::unwrap_used,
@@ -11,15 +11,27 @@
 )]
 #![expect(clippy::needless_pass_by_value, reason = "`json!` stands in the calls")]
 
+mod api;
 mod api_server;
+mod api_server_kills;
 mod busy;
 mod cluster;
+mod cluster_engine;
+mod cluster_picture;
+mod cluster_site;
 mod contract;
 mod engine;
 mod helm;
 mod host;
 mod kills;
+mod link;
+mod lot;
+mod node;
+mod order;
 mod programs;
+mod systemd_engine;
+mod systemd_kills;
+mod systemd_site;
 
 #[test]
 fn no_file_is_forgotten() {
