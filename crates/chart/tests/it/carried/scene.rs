@@ -48,7 +48,7 @@ pub(super) fn readings(rendered: &Rendered) -> Result<Vec<Node>, String> {
     let mut objects: Vec<Node> = rendered
         .objects
         .iter()
-        .map(|object| read(&object.value()))
+        .map(|object| read(object.value()))
         .collect::<Result<_, _>>()?;
     objects.sort();
     Ok(objects)
