@@ -13,16 +13,8 @@ use crate::{Kind, Progress, Subject, run_checked, text, unknown};
 pub(crate) struct SystemdUnit;
 
 /// What of a unit's state means something beyond the moment: a unit that is started again and again goes through
-/// `activating` and back, and no plan rests on where it just was. Of one at which a run was cut off nothing does: systemd still carries out what that
-/// run asked for, and all of it is asked for again.
-fn lasting(state: &UnitState, subject: Subject<'_>) -> Value {
-    let wanted = text(subject.desired, "state");
-    let cut_off = subject
-        .entry
-        .is_some_and(|entry| entry.state != EntryState::Present);
-    if cut_off && wanted == "running" {
-        return json!({"load": state.load, "cutOff": true});
-    }
+/// `activating` and back, and no plan rests on where it just was.
+fn lasting(state: &UnitState, wanted: &str) -> Value {
     let active = match state.active.as_str() {
         "active" | "reloading" => "active",
         "failed" => "failed",
@@ -46,7 +38,7 @@ impl Kind for SystemdUnit {
         for subject in subjects {
             seen.push(match world.host.unit(text(subject.desired, "unit")).await {
                 Ok(state) if state.load == "not-found" => Observed::Absent,
-                Ok(state) => Observed::Present(lasting(&state, *subject)),
+                Ok(state) => Observed::Present(lasting(&state, text(subject.desired, "state"))),
                 Err(error) => unknown(&error),
             });
         }
@@ -87,7 +79,7 @@ impl Kind for SystemdUnit {
                 Verdict::Update(changes)
             };
         }
-        if state["cutOff"] != true && text(state, "active") != "active" {
+        if text(state, "active") != "active" {
             changes.push(FieldChange::new(
                 "active",
                 Some(text(state, "active")),
