@@ -1,7 +1,5 @@
 //! The host loses its ledger and the cluster its copy; the one that a person kept is put back. All checks behind this one go on from it.
 
-use anyhow::Context as _;
-
 use super::tally::Tally;
 use crate::product::Site;
 use crate::runner::Runner;
@@ -24,10 +22,9 @@ pub(crate) fn run(site: &Site, runner: &Runner<'_>, tally: &Tally<'_>) -> anyhow
     site.kubectl("delete secrets --namespace kube-system --selector openg2p.org/ledger-copy")?;
     let lost = runner.run("plan-without-ledger", site.command(&["plan"]))?;
     tally.check("without any record nothing of the site counts as ours", {
-        (lost.code != Some(0))
-            .then_some(())
-            .with_context(|| lost.stdout.clone())
-            .and_then(|()| lost.says("not made by openg2p").map(drop))
+        lost.expect(2)
+            .and_then(|ran| ran.says("host::foreign-kubernetes"))
+            .map(drop)
     });
     tally.check("the kept ledger is put back", restore()?.expect(0).map(drop));
     let plan = runner.run("plan-from-kept-ledger", site.command(&["plan"]))?;
