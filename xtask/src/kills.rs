@@ -58,7 +58,7 @@ impl Arguments {
     /// As many as there is time for behind an installation.
     pub(crate) fn of_the_slice() -> Self {
         Self {
-            kills: Some(40),
+            kills: Some(20),
             seed: 1,
         }
     }

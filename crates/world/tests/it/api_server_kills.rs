@@ -22,7 +22,7 @@ use crate::lot::{Lot, kills, seed};
 use crate::node::Node;
 
 /// Kills in every run of the tests, and in a soak.
-const KILLS: usize = 50;
+const KILLS: usize = 25;
 const SOAK: usize = 1_500;
 /// Sites on the server.
 const LANES: [&str; 5] = ["lane-a", "lane-b", "lane-c", "lane-d", "lane-e"];
