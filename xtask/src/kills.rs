@@ -116,8 +116,7 @@ fn program(runner: &Runner<'_>, checkout: &Path) -> anyhow::Result<PathBuf> {
     let arguments = [
         "test",
         "--no-run",
-        "--package",
-        "openg2p-world",
+        "--workspace",
         "--test",
         "it",
         "--message-format",
@@ -128,7 +127,8 @@ fn program(runner: &Runner<'_>, checkout: &Path) -> anyhow::Result<PathBuf> {
         ran.expect(0)?;
         Ok(ran)
     })?;
-    product::executable(&ran.stdout, "it").context("cargo did not say where it put the tests")
+    product::executable(&ran.stdout, &checkout.join("crates/world"), "it")
+        .context("cargo did not say where it put the tests")
 }
 
 /// Copies what a host needs to install the bundle's Debian packages: the index, and their bytes.

@@ -78,7 +78,9 @@ fn build_as(
         checkout,
         &[
             "build",
-            "--package",
+            // the whole workspace's features, as everywhere here: with others the dependencies are built once more
+            "--workspace",
+            "--bin",
             "openg2p",
             "--profile",
             profile,
@@ -91,7 +93,8 @@ fn build_as(
         ran.expect(0)?;
         Ok(ran)
     })?;
-    let built = executable(&ran.stdout, "openg2p").context("cargo did not say where it put openg2p")?;
+    let built =
+        executable(&ran.stdout, checkout, "openg2p").context("cargo did not say where it put openg2p")?;
     fs::create_dir_all(directory)?;
     let own = directory.join("openg2p");
     let fresh = directory.join("openg2p.new");
@@ -100,13 +103,17 @@ fn build_as(
     Ok(own)
 }
 
-/// The program of a target among cargo's messages.
-pub(crate) fn executable(messages: &str, target: &str) -> Option<PathBuf> {
+/// The program of a target among cargo's messages; `of` is a folder that the target's source is below.
+pub(crate) fn executable(messages: &str, of: &Path, target: &str) -> Option<PathBuf> {
     let messages = messages
         .lines()
         .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
     messages
         .filter(|message| message["target"]["name"] == target)
+        .filter(|message| {
+            let source = message["target"]["src_path"].as_str();
+            source.is_some_and(|source| Path::new(source).starts_with(of))
+        })
         .filter_map(|message| message["executable"].as_str().map(PathBuf::from))
         .next_back()
 }
@@ -325,15 +332,20 @@ mod tests {
         let messages = concat!(
             r#"{"reason":"compiler-artifact","target":{"name":"serde"},"executable":null}"#,
             "\n",
-            r#"{"reason":"compiler-artifact","target":{"name":"openg2p"},"executable":null}"#,
+            r#"{"reason":"compiler-artifact","target":{"name":"it","src_path":"/c/crates/cli/tests/it/main.rs"},"executable":"/t/debug/it-1"}"#,
             "\n",
-            r#"{"reason":"compiler-artifact","target":{"name":"openg2p"},"executable":"/t/debug/openg2p"}"#,
+            r#"{"reason":"compiler-artifact","target":{"name":"it","src_path":"/c/crates/world/tests/it/main.rs"},"executable":"/t/debug/it-2"}"#,
+            "\n",
+            r#"{"reason":"compiler-artifact","target":{"name":"openg2p","src_path":"/c/crates/cli/src/lib.rs"},"executable":null}"#,
+            "\n",
+            r#"{"reason":"compiler-artifact","target":{"name":"openg2p","src_path":"/c/crates/cli/src/main.rs"},"executable":"/t/debug/openg2p"}"#,
             "\n",
             r#"{"reason":"build-finished","success":true}"#,
         );
-        assert_eq!(
-            executable(messages, "openg2p"),
-            Some(PathBuf::from("/t/debug/openg2p"))
-        );
+        let found = |of: &str, target: &str| executable(messages, Path::new(of), target);
+        assert_eq!(found("/c", "openg2p"), Some("/t/debug/openg2p".into()));
+        assert_eq!(found("/c/crates/cli", "it"), Some("/t/debug/it-1".into()));
+        assert_eq!(found("/c/crates/world", "it"), Some("/t/debug/it-2".into()));
+        assert_eq!(found("/c/crates/sim", "it"), None);
     }
 }

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::Figure;
 use crate::helm::Helm;
-use crate::product::cargo;
+use crate::product::{self, cargo};
 use crate::runner::Runner;
 
 /// How many objects.
@@ -75,8 +75,7 @@ fn example(runner: &Runner<'_>, checkout: &Path) -> anyhow::Result<PathBuf> {
         &[
             "build",
             "--release",
-            "-p",
-            "openg2p-lead",
+            "--workspace",
             "--example",
             "apply_objects",
             "--message-format=json",
@@ -87,16 +86,7 @@ fn example(runner: &Runner<'_>, checkout: &Path) -> anyhow::Result<PathBuf> {
         ran.expect(0)?;
         Ok(ran)
     })?;
-    let mut made = ran
-        .stdout
-        .lines()
-        .filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let program = made.find_map(|message| {
-        let path = message["executable"].as_str()?.to_owned();
-        (message["target"]["name"] == "apply_objects").then_some(path)
-    });
-    program
-        .map(PathBuf::from)
+    product::executable(&ran.stdout, checkout, "apply_objects")
         .context("cargo names no program apply_objects")
 }
 

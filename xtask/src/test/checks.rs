@@ -185,8 +185,7 @@ pub(crate) fn api_server(
         checkout,
         &[
             "test",
-            "-p",
-            "openg2p-world",
+            "--workspace",
             "--test",
             "it",
             "--",
