@@ -127,6 +127,14 @@ fn the_rule_of_a_does_not_open_ab() {
         !other.as_str().starts_with(component.as_str()),
         "{component} {other}"
     );
+    // all topics of a component, whatever one of them is for
+    let one = key("a", "b").with_purpose("x").unwrap();
+    assert_eq!(TopicPrefix::of_component(&one).unwrap(), component);
+    let another = TopicName::of(&key("a", "b").with_purpose("y").unwrap()).unwrap();
+    assert!(
+        another.as_str().starts_with(component.as_str()),
+        "{component} {another}"
+    );
 }
 
 #[test]

@@ -108,7 +108,15 @@ fn every_wish_that_moved_is_named() {
             ("thing/z", "wanted"),
         ]
     );
-    assert_eq!(moved[4].planned, "to be removed");
+    let planned: Vec<&str> = moved.iter().map(|moved| moved.planned.as_str()).collect();
+    assert_eq!(planned[1], "wanted");
+    assert_eq!(planned[3..], ["not wanted", "to be removed"]);
+    let changed = [&moved[0], &moved[2]];
+    assert!(
+        changed
+            .iter()
+            .all(|moved| moved.planned.starts_with("wanted as ") && moved.planned != moved.now)
+    );
 }
 
 #[test]

@@ -8,7 +8,9 @@
 
 mod contract;
 mod explained;
+mod fields;
 mod learned;
+mod pictures;
 mod planner;
 mod random;
 mod schema;
