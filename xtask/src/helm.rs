@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
@@ -18,6 +19,8 @@ const GUESS: Duration = Duration::from_mins(4);
 const FOLDER: &str = "crates/chart/oracle";
 /// The program, as a package of Helm's module.
 const PROGRAM: &str = "helm.sh/helm/v3/cmd/helm";
+
+static BUILDING: Mutex<()> = Mutex::new(());
 
 /// What was built.
 #[derive(Clone, Debug)]
@@ -47,6 +50,8 @@ pub(crate) fn build(runner: &Runner<'_>, checkout: &Path, cache: &Path) -> anyho
         program: built.join("helm"),
         oracle: built.join("oracle"),
     };
+    // checks that run side by side both want it: the second one finds what the first one made
+    let _one = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
     if helm.program.exists() && helm.oracle.exists() {
         return Ok(helm);
     }

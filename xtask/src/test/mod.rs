@@ -145,29 +145,32 @@ fn all(arguments: &Arguments, store: &Store, runner: &Runner<'_>, tally: &Tally<
     let work = runner.logs().join("work");
     let binary = tally.needed("openg2p builds", product::build(runner, &checkout, &work));
     let bundle = product::bundle_directory(store.cache(), &arguments.lab);
-    // Go's builds wait for the network and for their linkers as much as for processors, so the Rust checks fit in between.
+    // Go's builds wait for the network and for their linkers as much as for processors, and the tests with an API server for what its
+    // controllers do, so the Rust checks fit in between.
     let filled = thread::scope(|scope| {
-        let filled = binary
-            .as_ref()
-            .map(|binary| scope.spawn(|| product::fill_bundle(runner, &checkout, binary, &bundle, false)));
+        let filled = binary.as_ref().map(|binary| {
+            scope.spawn(|| {
+                let filled = product::fill_bundle(runner, &checkout, binary, &bundle, false);
+                let filled = tally.needed("bundle create fills the bundle", filled).is_some();
+                if filled && arguments.part == Part::All && !runner.interrupt.wished() {
+                    checks::api_server(runner, tally, &checkout, store.cache(), &work);
+                }
+                filled
+            })
+        });
         if arguments.part == Part::All {
             checks::clippy(runner, tally, &checkout);
             checks::unit(runner, tally, &checkout, store.cache());
         }
-        filled.map(|filled| {
+        filled.is_some_and(|filled| {
             filled
                 .join()
                 .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         })
     });
-    let Some(filled) = filled else { return Ok(()) };
-    if tally.needed("bundle create fills the bundle", filled).is_none() || runner.interrupt.wished() {
+    let Some(binary) = binary.filter(|_| filled && !runner.interrupt.wished()) else {
         return Ok(());
-    }
-    let Some(binary) = binary else { return Ok(()) };
-    if arguments.part == Part::All {
-        checks::api_server(runner, tally, &checkout, store.cache(), &work)?;
-    }
+    };
     slice::run(
         &slice::Wanted {
             lab: &arguments.lab,
