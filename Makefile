@@ -34,7 +34,7 @@ bench-box: needs-box ## Install a box and print each figure beside its target; n
 bench-plan: needs ## Plan 10,000 to 100,000 resources without any machine and print time, memory and the fit
 	@$(XTASK) bench-plan
 
-bench-charts: needs ## Measure charts beside Helm: rendering
+bench-charts: needs ## Measure charts beside Helm and kubectl: rendering and applying
 	@$(XTASK) bench-charts
 
 soak-charts: needs ## Random charts beside Helm and fuzz targets, for MINUTES=60
