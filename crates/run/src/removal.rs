@@ -132,7 +132,8 @@ pub async fn lost_with_cluster(
 }
 
 /// The entries of a selection, with needs that give the order of removal. What lives inside another thing that goes too (a database
-/// in its server) goes behind it, for it is gone with it then.
+/// in its server) goes behind it, for it is gone with it then. What provisions volumes goes behind the namespaces that may have claimed
+/// some: nothing else removes the data of a claim that is gone.
 pub fn selected(ledger: &Ledger, selection: &Selection) -> Vec<Entry> {
     let (held, _) = selection.split(ledger);
     let mut entries: BTreeMap<ResourceId, Entry> = held
@@ -159,6 +160,23 @@ pub fn selected(ledger: &Ledger, selection: &Selection) -> Vec<Entry> {
         }
         if let Some(entry) = entries.get_mut(&holder) {
             entry.needs.insert(inner);
+        }
+    }
+    let part = |entry: &Entry| (entry.owner.clone(), entry.part.clone());
+    let is = |entry: &Entry, wanted: &str| entry.desired["manifest"]["kind"] == wanted;
+    let storage: BTreeSet<_> = entries
+        .values()
+        .filter(|entry| is(entry, "StorageClass"))
+        .map(part)
+        .collect();
+    let provisioners: Vec<ResourceId> = entries
+        .values()
+        .filter(|entry| storage.contains(&part(entry)))
+        .map(|entry| entry.resource.clone())
+        .collect();
+    for entry in entries.values_mut() {
+        if is(entry, "Namespace") && !storage.contains(&part(entry)) {
+            entry.needs.extend(provisioners.iter().cloned());
         }
     }
     entries.into_values().collect()

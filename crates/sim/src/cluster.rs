@@ -178,7 +178,19 @@ impl Cluster for SimCluster {
                     }
                 };
                 things.reclaim_volumes();
-                Ok(gone)
+                let left = match object.kind.as_str() {
+                    "Namespace" if gone => things.volumes_of(&object.name),
+                    _ => Vec::new(),
+                };
+                if left.is_empty() {
+                    return Ok(gone);
+                }
+                Err(PortError::new(
+                    "kubernetes::volumes-left",
+                    format!("remove the volumes of namespace {}", object.name),
+                    ADMIN,
+                    format!("{} of them are still there: {}", left.len(), left.join(", ")),
+                ))
             })
             .await?;
         let mut patience = 0;

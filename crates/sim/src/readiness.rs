@@ -11,6 +11,11 @@ use crate::things::{Machine, Things};
 /// Where the storage class keeps volumes.
 const VOLUMES: &str = "/var/lib/openg2p/volumes";
 
+/// What makes and removes volumes.
+fn is_provisioner(place: &ObjectRef) -> bool {
+    place.kind == "Deployment" && place.name == "local-path-provisioner"
+}
+
 fn waiting(text: impl Into<String>) -> Readiness {
     Readiness::Waiting(Waiting(text.into()))
 }
@@ -246,6 +251,8 @@ impl Things {
             return;
         };
         let namespace = place.namespace.clone().unwrap_or_default();
+        let provisioner = objects.stored.keys().find(|place| is_provisioner(place));
+        let by = provisioner.map_or_else(String::new, |place| format!("by {}\n", place.name));
         let claims: Vec<(String, Value)> = items(&stored.value["spec"], "volumeClaimTemplates")
             .filter_map(|claim| Some((claim["metadata"]["name"].as_str()?, &claim["spec"])))
             .map(|(claim, spec)| (format!("{claim}-{}-0", place.name), spec.clone()))
@@ -265,13 +272,13 @@ impl Things {
                 let uid = claim["metadata"]["uid"].as_str().unwrap_or_default();
                 self.machine.files.put(
                     &format!("{VOLUMES}/{namespace}_{name}/data"),
-                    format!("volume of claim {uid}\n"),
+                    format!("volume of claim {uid}\n{by}"),
                 );
             }
         }
     }
 
-    /// Folders of volumes whose claim is gone are removed, as the storage class says.
+    /// Folders of volumes whose claim is gone are removed, as the storage class says, by the provisioner that made them, while it is there.
     pub(crate) fn reclaim_volumes(&mut self) {
         let kept = |folder: &str| {
             let (namespace, name) = folder.split_once('_').unwrap_or_default();
@@ -285,6 +292,10 @@ impl Things {
                 .as_ref()
                 .is_some_and(|objects| objects.get(&claim).is_some())
         };
+        let provisioner = self.cluster.as_ref().is_some_and(|objects| {
+            let mut places = objects.stored.keys();
+            places.any(is_provisioner)
+        });
         let gone: Vec<String> = self
             .machine
             .files
@@ -293,13 +304,26 @@ impl Things {
             // what the storage class did not make, it does not remove
             .filter(|folder| {
                 let made = self.machine.files.text(&format!("{VOLUMES}/{folder}/data"));
-                made.starts_with("volume of claim ") && !kept(folder)
+                let removable = provisioner || !made.contains("\nby ");
+                made.starts_with("volume of claim ") && removable && !kept(folder)
             })
             .collect();
         for folder in gone {
             self.machine.files.erase(&format!("{VOLUMES}/{folder}"));
         }
         self.forget_servers();
+    }
+
+    /// Volumes whose claim was in this namespace.
+    pub(crate) fn volumes_of(&self, namespace: &str) -> Vec<String> {
+        let folders = self.machine.files.list(VOLUMES).into_iter();
+        folders
+            .filter(|folder| {
+                let made = self.machine.files.text(&format!("{VOLUMES}/{folder}/data"));
+                let of = folder.split_once('_').map(|(of, _)| of);
+                of == Some(namespace) && made.starts_with("volume of claim ")
+            })
+            .collect()
     }
 
     /// The pod of a StatefulSet that cannot run is made anew from the present template.

@@ -197,6 +197,59 @@ fn a_site_goes_whole_and_every_store_says_so() {
     assert!(ledger(&simulation).entries.is_empty());
 }
 
+/// On a real host a site with an environment that runs went down to the provisioner before the environment's volumes were gone: nothing
+/// removed them, and the removal waited for them in vain.
+#[test]
+fn the_provisioner_of_volumes_goes_behind_what_claimed_them() {
+    let simulation = bare(7);
+    apply(&simulation, &with(&["spar"]), "install").well();
+    let plan = simulation.drive(plan_of(&simulation, &Selection::Site)).unwrap();
+    let step = |name: &str| {
+        let mut steps = plan.steps.iter();
+        steps.find(|step| step.resource.as_str() == name).unwrap()
+    };
+    for kept in [
+        "openg2p-storage/Deployment.apps/local-path-provisioner",
+        "openg2p-storage/ServiceAccount/local-path-provisioner",
+        "ClusterRoleBinding.rbac.authorization.k8s.io/local-path-provisioner",
+        "StorageClass.storage.k8s.io/local-path",
+    ] {
+        let kept = step(&format!("kubernetes-object/{kept}"));
+        for namespace in ["dev", "prod"] {
+            let namespace = step(&format!("kubernetes-object/Namespace/{namespace}"));
+            assert!(
+                kept.needs.contains(&namespace.number),
+                "{} {}",
+                kept.resource,
+                namespace.resource
+            );
+        }
+    }
+}
+
+#[test]
+fn without_its_provisioner_a_volume_stays_and_is_told() {
+    let simulation = bare(7);
+    apply(&simulation, &with(&["spar"]), "install").well();
+    simulation.change(|things| {
+        let provisioner = ObjectRef {
+            api_version: "apps/v1".into(),
+            kind: "Deployment".into(),
+            namespace: Some("openg2p-storage".into()),
+            name: "local-path-provisioner".into(),
+        };
+        let cluster = things.cluster.as_mut().unwrap();
+        let uid = cluster.get(&provisioner).unwrap()["metadata"]["uid"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        cluster.delete(&provisioner, &uid, 0).unwrap();
+    });
+    let ended = remove(&simulation, &Selection::Environment("dev".into()), "remove");
+    let told = format!("{ended:?}");
+    assert!(told.contains("kubernetes::volumes-left"), "{told}");
+}
+
 #[test]
 fn what_is_not_ours_stays_with_its_namespace_and_what_bears_our_mark_unrecorded_is_told() {
     let simulation = bare(8);
