@@ -214,7 +214,7 @@ impl Slice<'_> {
             self.broken()?;
             removed_module::run(&self.site, self.runner, self.tally, ENVIRONMENT)?;
             self.stop()?;
-            self.removed_environment()?;
+            self.unconfirmed()?;
             self.kept_by_others()?;
         }
         self.removed_site(&before)
@@ -327,7 +327,8 @@ impl Slice<'_> {
         self.stop()
     }
 
-    fn removed_environment(&self) -> anyhow::Result<()> {
+    /// A removal that nobody agreed to.
+    fn unconfirmed(&self) -> anyhow::Result<()> {
         let ran = self.run(
             "destroy-unconfirmed",
             &["destroy", "--env", ENVIRONMENT, "--confirm", "other"],
@@ -337,14 +338,6 @@ impl Slice<'_> {
                 .and_then(|ran| ran.says("destroy::unconfirmed"))
                 .map(drop)
         });
-        self.timed(
-            "destroy environment",
-            "destroy of the environment",
-            SHORT_GUESS,
-            &["destroy", "--env", ENVIRONMENT, "--confirm", ENVIRONMENT],
-            "",
-        )?;
-        self.nothing_of(ENVIRONMENT);
         self.stop()
     }
 
@@ -381,12 +374,14 @@ impl Slice<'_> {
         );
     }
 
+    /// The whole site, with its environment running: what provisions volumes, and what the environment reaches others through, must outlive
+    /// it.
     fn removed_site(&self, before: &HostSnapshot) -> anyhow::Result<()> {
         let name = self.site.lab.name.clone();
         self.timed(
             "destroy site",
-            "destroy of the site",
-            SHORT_GUESS * 2,
+            "destroy of the site with all that runs in it",
+            SHORT_GUESS * 3,
             &["destroy", "--confirm", &name],
             "",
         )?;
