@@ -1,7 +1,7 @@
 //! `values.schema.json`.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use jsonschema::{Draft, Keyword, ValidationError, Validator};
 use serde_json::{Value as Json, json};
@@ -43,14 +43,8 @@ fn collect(chart: &Instance<'_>, values: &Map, reason: &mut String) {
 
 /// Checks one table of values against one schema.
 pub(crate) fn check(schema: &[u8], values: &Map) -> Result<(), String> {
-    let schema: Json = serde_json::from_slice(schema).map_err(|error| error.to_string())?;
+    let validator = compiled(schema)?;
     let values = serialize::to_json_value(&Value::Map(values.clone()))?;
-    let draft = Draft::default().detect(&schema);
-    let known = Mutex::new(HashMap::new());
-    let validator = jsonschema::options()
-        .with_keyword("pattern", move |_, value, _| pattern(draft, &known, value))
-        .build(&schema)
-        .map_err(|error| error.to_string())?;
     let errors: Vec<String> = validator
         .iter_errors(&values)
         .map(|error| format!("- at '{}': {error}", error.instance_path()))
@@ -60,6 +54,33 @@ pub(crate) fn check(schema: &[u8], values: &Map) -> Result<(), String> {
     } else {
         Err(errors.join("\n"))
     }
+}
+
+/// Schemas that this process compiled, by their text: a site renders one chart for each of its environments, and to compile its schema
+/// takes as long as the whole rest of a rendering takes to read templates.
+static COMPILED: LazyLock<Mutex<HashMap<Vec<u8>, Arc<Validator>>>> = LazyLock::new(Mutex::default);
+/// How many are kept; a process that meets more begins anew.
+const KEPT: usize = 64;
+
+fn compiled(schema: &[u8]) -> Result<Arc<Validator>, String> {
+    let known = || COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(validator) = known().get(schema) {
+        return Ok(validator.clone());
+    }
+    let parsed: Json = serde_json::from_slice(schema).map_err(|error| error.to_string())?;
+    let draft = Draft::default().detect(&parsed);
+    let patterns = Mutex::new(HashMap::new());
+    let validator = jsonschema::options()
+        .with_keyword("pattern", move |_, value, _| pattern(draft, &patterns, value))
+        .build(&parsed)
+        .map_err(|error| error.to_string())?;
+    let validator = Arc::new(validator);
+    let mut known = known();
+    if known.len() >= KEPT {
+        known.clear();
+    }
+    known.insert(schema.to_vec(), validator.clone());
+    Ok(validator)
 }
 
 /// The keyword `pattern` for expressions that `regex-lite` reads as ECMA-262 does. To compile the expressions of a schema for the large
@@ -272,6 +293,21 @@ mod tests {
             }
         }
         assert!(judged > 800, "{judged}");
+    }
+
+    #[test]
+    fn a_schema_that_was_met_before_judges_other_values_anew() {
+        let schema = |most: usize| json!({"properties": {"a": {"maxLength": most}}});
+        for _ in 0..2 {
+            // more of them than are kept
+            for most in 1..=KEPT + 6 {
+                assert_eq!(checked(&schema(most), &[("a", &"x".repeat(most))]), Ok(()));
+                assert!(
+                    checked(&schema(most), &[("a", &"x".repeat(most + 1))]).is_err(),
+                    "{most}"
+                );
+            }
+        }
     }
 
     #[test]

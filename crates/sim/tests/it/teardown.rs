@@ -260,10 +260,14 @@ fn what_is_not_ours_stays_with_its_namespace_and_what_bears_our_mark_unrecorded_
     };
     let theirs = object("notes", json!({}));
     let like_ours = object("like-ours", json!({"openg2p.org/owner": "environment.dev"}));
+    // what a controller made for another object has that one's labels and goes with it
+    let mut made_for_it = object("made-for-it", json!({"openg2p.org/owner": "environment.dev"}));
+    made_for_it["metadata"]["ownerReferences"] =
+        json!([{"apiVersion": "v1", "kind": "ConfigMap", "name": "like-ours", "uid": "u"}]);
     simulation.change(|things| {
         let mut uids = 900;
         let cluster = things.cluster.as_mut().unwrap();
-        for manifest in [&theirs, &like_ours] {
+        for manifest in [&theirs, &like_ours, &made_for_it] {
             cluster.apply(manifest, "kubectl", 0, &mut uids).unwrap();
         }
         things
@@ -284,6 +288,10 @@ fn what_is_not_ours_stays_with_its_namespace_and_what_bears_our_mark_unrecorded_
             "{wanted}: {told:#?}"
         );
     }
+    assert!(
+        !told.iter().any(|line| line.contains("dev/made-for-it")),
+        "{told:#?}"
+    );
     assert!(
         !report.is_clean(),
         "what bears our mark and no record needs a person"
