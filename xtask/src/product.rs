@@ -40,11 +40,26 @@ pub(crate) fn checkout() -> anyhow::Result<PathBuf> {
     Ok(root.to_owned())
 }
 
-/// `cargo`, in the checkout.
+/// `cargo`, in the checkout. What Cargo told us of ourselves when it ran us is kept from it: the build script of `ring` says that it rests
+/// on those variables, and with others than in a call by hand it is built anew each time, with all that uses it.
 pub(crate) fn cargo(checkout: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(arguments).current_dir(checkout);
+    let own = env::vars_os().filter(|(name, _)| name.to_str().is_some_and(is_of_the_caller));
+    for (name, _) in own {
+        command.env_remove(name);
+    }
     command
+}
+
+/// Whether Cargo sets a variable for the program that it runs, to tell it of its package.
+fn is_of_the_caller(name: &str) -> bool {
+    name.starts_with("CARGO_PKG_")
+        || name.starts_with("CARGO_MANIFEST_")
+        || matches!(
+            name,
+            "CARGO_BIN_NAME" | "CARGO_CRATE_NAME" | "CARGO_PRIMARY_PACKAGE"
+        )
 }
 
 /// Makes `openg2p` and puts it into `directory`, where no later build changes it.
@@ -325,6 +340,17 @@ mod tests {
         assert_eq!(generation, 9);
         assert_eq!(owners, BTreeMap::from([("\"site\"".to_owned(), 2)]));
         assert!(replayed("{}").is_err());
+    }
+
+    #[test]
+    fn cargo_is_not_told_who_calls_it() {
+        let command = cargo(Path::new("/"), &["build"]);
+        let removed: Vec<_> = command.get_envs().filter(|(_, value)| value.is_none()).collect();
+        assert!(
+            removed.iter().any(|(name, _)| *name == "CARGO_PKG_NAME"),
+            "{removed:?}"
+        );
+        assert!(!is_of_the_caller("CARGO_TARGET_DIR") && !is_of_the_caller("CARGO"));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! `cargo xtask soak`: the tests of the engine in their long form, for a night or a weekend. Each part says what it did; the last line
 //! counts.
 
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{ExitCode, Stdio};
 
 use clap::Args;
 use openg2p_lab::Store;
@@ -72,11 +72,11 @@ pub(crate) fn run(arguments: &Arguments, store: &Store, printer: &Printer) -> an
             continue;
         }
         printer.say(&format!("{package}, {test}: {what}"));
-        let mut command = Command::new("cargo");
-        command
-            .current_dir(&checkout)
-            .args(["test", "--quiet", "--package", package, "--test", "it", test])
-            .args(["--", "--nocapture"]);
+        let mut command = product::cargo(
+            &checkout,
+            &["test", "--quiet", "--package", package, "--test", "it", test],
+        );
+        command.args(["--", "--nocapture"]);
         if *test == API_SERVER {
             let folder = store.cache().join("logs/soak/programs");
             command

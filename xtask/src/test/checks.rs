@@ -60,20 +60,21 @@ pub(crate) fn clippy(runner: &Runner<'_>, tally: &Tally<'_>, checkout: &Path) {
     tally.check("clippy, warnings denied", ran);
 }
 
-/// Tests, documentation, charts. Helm is built meanwhile: Go waits for the network and its linker for much of the time.
+/// Tests, documentation, charts. Many tests wait, for servers, for disks, for a second to pass: documentation and charts fit in between, and
+/// so does the build of Helm, for Go waits for the network and its linker.
 pub(crate) fn unit(runner: &Runner<'_>, tally: &Tally<'_>, checkout: &Path, cache: &Path) {
     let provided = needs::provide(runner, tally, checkout, cache);
-    let helm = thread::scope(|scope| {
-        let helm = scope.spawn(|| helm::build(runner, checkout, cache));
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let helm = helm::build(runner, checkout, cache);
+            documentation(runner, tally, checkout);
+            if let Some(helm) = tally.needed("Helm builds", helm) {
+                against_helm(runner, tally, checkout, &helm);
+                installable(runner, tally, checkout, &helm);
+            }
+        });
         tests(runner, tally, checkout, &provided);
-        documentation(runner, tally, checkout);
-        helm.join()
-            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     });
-    if let Some(helm) = tally.needed("Helm builds", helm) {
-        against_helm(runner, tally, checkout, &helm);
-        installable(runner, tally, checkout, &helm);
-    }
 }
 
 /// Charts beside Helm, and nothing else.
