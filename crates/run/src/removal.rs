@@ -133,7 +133,8 @@ pub async fn lost_with_cluster(
 
 /// The entries of a selection, with needs that give the order of removal. What lives inside another thing that goes too (a database
 /// in its server) goes behind it, for it is gone with it then. What provisions volumes goes behind the namespaces that may have claimed
-/// some: nothing else removes the data of a claim that is gone.
+/// some: nothing else removes the data of a claim that is gone. Folders go behind the cluster, for what runs in it writes into them until
+/// it is gone.
 pub fn selected(ledger: &Ledger, selection: &Selection) -> Vec<Entry> {
     let (held, _) = selection.split(ledger);
     let mut entries: BTreeMap<ResourceId, Entry> = held
@@ -174,7 +175,15 @@ pub fn selected(ledger: &Ledger, selection: &Selection) -> Vec<Entry> {
         .filter(|entry| storage.contains(&part(entry)))
         .map(|entry| entry.resource.clone())
         .collect();
+    let folders: Vec<ResourceId> = entries
+        .keys()
+        .filter(|id| id.kind() == "host-directory")
+        .cloned()
+        .collect();
     for entry in entries.values_mut() {
+        if entry.resource.kind() == "kubernetes-cluster" {
+            entry.needs.extend(folders.iter().cloned());
+        }
         if is(entry, "Namespace") && !storage.contains(&part(entry)) {
             entry.needs.extend(provisioners.iter().cloned());
         }

@@ -225,6 +225,12 @@ fn the_provisioner_of_volumes_goes_behind_what_claimed_them() {
             );
         }
     }
+    // and the folder in which they are goes behind the cluster: until then there is something in it
+    let mut steps = plan.steps.iter();
+    let folder = steps.find(|step| step.resource.as_str().ends_with("/var/lib/openg2p/volumes"));
+    let mut steps = plan.steps.iter();
+    let cluster = steps.find(|step| step.kind == "kubernetes-cluster").unwrap();
+    assert!(folder.unwrap().needs.contains(&cluster.number));
 }
 
 #[test]
