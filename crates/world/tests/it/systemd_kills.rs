@@ -253,6 +253,7 @@ impl Life {
 
     #[track_caller]
     fn is_as(&self, goal: &Picture, context: &str) {
+        packages_rest();
         let found = differs(&self.root(), goal);
         assert!(found.is_empty(), "{}:\n{}", self.words(context), found.join("\n"));
     }
@@ -293,6 +294,20 @@ impl Life {
         // removed is as if it had never been
         self.is_as(&bare, "removed");
         goals
+    }
+}
+
+/// Waits until no package manager works any more. The one of an engine that was killed goes on, and behind the packages themselves it still
+/// has their triggers to work off: a run meanwhile finds nothing to do, and `libc-bin` is not at rest yet.
+fn packages_rest() {
+    let working = || {
+        let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+        let mut names = processes.filter_map(|entry| std::fs::read_to_string(entry.path().join("comm")).ok());
+        names.any(|name| matches!(name.trim(), "apt-get" | "dpkg"))
+    };
+    let began = Instant::now();
+    while working() && began.elapsed() < std::time::Duration::from_mins(1) {
+        std::thread::sleep(std::time::Duration::from_millis(100));
     }
 }
 
