@@ -56,8 +56,8 @@ pub(crate) fn check(schema: &[u8], values: &Map) -> Result<(), String> {
     }
 }
 
-/// Schemas that this process compiled, by their text: a site renders one chart for each of its environments, and to compile its schema
-/// takes as long as the whole rest of a rendering takes to read templates.
+/// Schemas that this process compiled, by their text: a site renders one chart for each of its environments, and to compile the schema
+/// again would be a fifth of a rendering.
 static COMPILED: LazyLock<Mutex<HashMap<Vec<u8>, Arc<Validator>>>> = LazyLock::new(Mutex::default);
 /// How many are kept; a process that meets more begins anew.
 const KEPT: usize = 64;
@@ -86,7 +86,7 @@ fn compiled(schema: &[u8]) -> Result<Arc<Validator>, String> {
 /// The keyword `pattern` for expressions that `regex-lite` reads as ECMA-262 does. To compile the expressions of a schema for the large
 /// engine, which pays off for texts of megabytes, was a third of a rendering.
 #[derive(Clone)]
-struct Pattern(Arc<regex_lite::Regex>);
+struct Pattern(regex_lite::Regex);
 
 /// The keyword `pattern` as the library has it.
 struct Other(Validator);
@@ -105,7 +105,7 @@ fn pattern<'a>(
         }
         // what it refuses is the library's to judge
         if let Ok(compiled) = regex_lite::Regex::new(text) {
-            let pattern = Pattern(Arc::new(compiled));
+            let pattern = Pattern(compiled);
             known.insert(text.to_owned(), pattern.clone());
             return Ok(Box::new(pattern));
         }

@@ -35,9 +35,13 @@ fn resource(manifest: &Value, namespace: Option<&ResourceId>) -> Option<Resource
     })
 }
 
+fn items(path: &str) -> Result<Vec<Value>, Box<dyn std::error::Error>> {
+    let list: Value = serde_json::from_slice(&std::fs::read(path)?)?;
+    Ok(list["items"].as_array().cloned().unwrap_or_default())
+}
+
 async fn run(kubeconfig: &str, objects: &str, folder: &str) -> Result<Value, Box<dyn std::error::Error>> {
-    let list: Value = serde_json::from_slice(&std::fs::read(objects)?)?;
-    let items = list["items"].as_array().cloned().unwrap_or_default();
+    let items = items(objects)?;
     let mut resources = Vec::new();
     let mut namespace = None;
     for manifest in &items {
@@ -90,8 +94,7 @@ async fn run(kubeconfig: &str, objects: &str, folder: &str) -> Result<Value, Box
 const WIDTH: usize = 16;
 
 async fn requests_alone(kubeconfig: &str, objects: &str) -> Result<Value, Box<dyn std::error::Error>> {
-    let list: Value = serde_json::from_slice(&std::fs::read(objects)?)?;
-    let items = list["items"].as_array().cloned().unwrap_or_default();
+    let items = items(objects)?;
     let cluster = KubernetesApi::new(kubeconfig);
     let start = Instant::now();
     // what the others live in comes first

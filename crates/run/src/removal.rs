@@ -132,9 +132,7 @@ pub async fn lost_with_cluster(
 }
 
 /// The entries of a selection, with needs that give the order of removal. What lives inside another thing that goes too (a database
-/// in its server) goes behind it, for it is gone with it then. What provisions volumes goes behind the namespaces that may have claimed
-/// some: nothing else removes the data of a claim that is gone. Folders go behind the cluster, for what runs in it writes into them until
-/// it is gone.
+/// in its server) goes behind it, for it is gone with it then; what something uses to its end goes behind that.
 pub fn selected(ledger: &Ledger, selection: &Selection) -> Vec<Entry> {
     let (held, _) = selection.split(ledger);
     let mut entries: BTreeMap<ResourceId, Entry> = held
@@ -163,6 +161,13 @@ pub fn selected(ledger: &Ledger, selection: &Selection) -> Vec<Entry> {
             entry.needs.insert(inner);
         }
     }
+    after_their_users(&mut entries);
+    entries.into_values().collect()
+}
+
+/// What provisions volumes goes behind the namespaces that may have claimed some: nothing else removes the data of a claim that is gone.
+/// Folders go behind the cluster, for what runs in it writes into them until it is gone.
+fn after_their_users(entries: &mut BTreeMap<ResourceId, Entry>) {
     let part = |entry: &Entry| (entry.owner.clone(), entry.part.clone());
     let is = |entry: &Entry, wanted: &str| entry.desired["manifest"]["kind"] == wanted;
     let storage: BTreeSet<_> = entries
@@ -188,5 +193,4 @@ pub fn selected(ledger: &Ledger, selection: &Selection) -> Vec<Entry> {
             entry.needs.extend(provisioners.iter().cloned());
         }
     }
-    entries.into_values().collect()
 }

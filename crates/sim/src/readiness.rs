@@ -297,16 +297,9 @@ impl Things {
             places.any(is_provisioner)
         });
         let gone: Vec<String> = self
-            .machine
-            .files
-            .list(VOLUMES)
-            .into_iter()
-            // what the storage class did not make, it does not remove
-            .filter(|folder| {
-                let made = self.machine.files.text(&format!("{VOLUMES}/{folder}/data"));
-                let removable = provisioner || !made.contains("\nby ");
-                made.starts_with("volume of claim ") && removable && !kept(folder)
-            })
+            .volumes()
+            .filter(|(folder, made)| (provisioner || !made.contains("\nby ")) && !kept(folder))
+            .map(|(folder, _)| folder)
             .collect();
         for folder in gone {
             self.machine.files.erase(&format!("{VOLUMES}/{folder}"));
@@ -316,14 +309,18 @@ impl Things {
 
     /// Volumes whose claim was in this namespace.
     pub(crate) fn volumes_of(&self, namespace: &str) -> Vec<String> {
+        let of = |folder: &str| folder.split_once('_').is_some_and(|(of, _)| of == namespace);
+        let folders = self.volumes().map(|(folder, _)| folder);
+        folders.filter(|folder| of(folder)).collect()
+    }
+
+    /// Folders of volumes that the storage class made, and not somebody else, with what stands in each.
+    fn volumes(&self) -> impl Iterator<Item = (String, String)> {
         let folders = self.machine.files.list(VOLUMES).into_iter();
-        folders
-            .filter(|folder| {
-                let made = self.machine.files.text(&format!("{VOLUMES}/{folder}/data"));
-                let of = folder.split_once('_').map(|(of, _)| of);
-                of == Some(namespace) && made.starts_with("volume of claim ")
-            })
-            .collect()
+        folders.filter_map(|folder| {
+            let made = self.machine.files.text(&format!("{VOLUMES}/{folder}/data"));
+            made.starts_with("volume of claim ").then_some((folder, made))
+        })
     }
 
     /// The pod of a StatefulSet that cannot run is made anew from the present template.

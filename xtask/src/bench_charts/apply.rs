@@ -185,12 +185,20 @@ impl Bench<'_> {
 
     /// Once with ours, and what it said.
     fn with_ours(&self) -> anyhow::Result<(Duration, Value)> {
-        let path = self.list("with-openg2p")?;
-        let kubeconfig = self.kubeconfig.display().to_string();
         let state = self.folder.join("state");
         fs::create_dir_all(&state)?;
-        let state = state.display().to_string();
-        let (took, said) = self.timed(&self.ours, &[&kubeconfig, &path, &state])?;
+        self.applied("with-openg2p", &[&state.display().to_string()])
+    }
+
+    /// The requests of such an apply and nothing else: what the API server itself takes for them here.
+    fn requests_alone(&self) -> anyhow::Result<Duration> {
+        Ok(self.applied("requests-alone", &[])?.0)
+    }
+
+    fn applied(&self, namespace: &str, more: &[&str]) -> anyhow::Result<(Duration, Value)> {
+        let path = self.list(namespace)?;
+        let kubeconfig = self.kubeconfig.display().to_string();
+        let (took, said) = self.timed(&self.ours, &[&[kubeconfig.as_str(), &path], more].concat())?;
         let said: Value = serde_json::from_str(&said)?;
         ensure!(
             said["failed"] == json!([]),
@@ -198,21 +206,6 @@ impl Bench<'_> {
             said["failed"]
         );
         Ok((took, said))
-    }
-
-    /// The requests of such an apply and nothing else: what the API server itself takes for them here.
-    fn requests_alone(&self) -> anyhow::Result<Duration> {
-        let path = self.list("requests-alone")?;
-        let kubeconfig = self.kubeconfig.display().to_string();
-        let (_, said) = self.timed(&self.ours, &[&kubeconfig, &path])?;
-        let said: Value = serde_json::from_str(&said)?;
-        ensure!(
-            said["failed"] == json!([]),
-            "objects were not applied: {}",
-            said["failed"]
-        );
-        let seconds = said["apply"].as_f64().context("no time was told")?;
-        Ok(Duration::from_secs_f64(seconds))
     }
 
     fn version(&self) -> anyhow::Result<String> {

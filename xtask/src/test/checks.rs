@@ -66,18 +66,14 @@ pub(crate) fn unit(runner: &Runner<'_>, tally: &Tally<'_>, checkout: &Path, cach
     let provided = needs::provide(runner, tally, checkout, cache);
     thread::scope(|scope| {
         scope.spawn(|| {
-            let helm = helm::build(runner, checkout, cache);
+            charts(runner, tally, checkout, cache);
             documentation(runner, tally, checkout);
-            if let Some(helm) = tally.needed("Helm builds", helm) {
-                against_helm(runner, tally, checkout, &helm);
-                installable(runner, tally, checkout, &helm);
-            }
         });
         tests(runner, tally, checkout, &provided);
     });
 }
 
-/// Charts beside Helm, and nothing else.
+/// Charts beside Helm, which is built for it.
 pub(crate) fn charts(runner: &Runner<'_>, tally: &Tally<'_>, checkout: &Path, cache: &Path) {
     if let Some(helm) = tally.needed("Helm builds", helm::build(runner, checkout, cache)) {
         against_helm(runner, tally, checkout, &helm);

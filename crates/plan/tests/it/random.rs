@@ -70,7 +70,7 @@ fn planned(items: Vec<Assessed>, orphans: Vec<Owned>) -> Plan {
 }
 
 /// All steps before a step, through needs of needs.
-fn all_before(plan: &Plan, number: usize) -> BTreeSet<usize> {
+pub(crate) fn all_before(plan: &Plan, number: usize) -> BTreeSet<usize> {
     let mut found = BTreeSet::new();
     let mut open = plan.steps[number].needs.clone();
     while let Some(step) = open.pop() {

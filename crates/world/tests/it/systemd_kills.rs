@@ -306,8 +306,8 @@ fn packages_rest() {
         names.any(|name| matches!(name.trim(), "apt-get" | "dpkg"))
     };
     let began = Instant::now();
-    while working() && began.elapsed() < std::time::Duration::from_mins(1) {
-        std::thread::sleep(std::time::Duration::from_millis(100));
+    while working() && began.elapsed() < Duration::from_mins(1) {
+        std::thread::sleep(Duration::from_millis(100));
     }
 }
 
