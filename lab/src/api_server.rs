@@ -6,6 +6,7 @@ use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use serde::Deserialize;
 
@@ -207,6 +208,22 @@ impl ApiServer {
     /// The authority that clients check it with.
     pub(crate) fn authority(&self) -> PathBuf {
         self.folder.join("server.crt")
+    }
+
+    /// Processor time that etcd and kube-apiserver have taken so far.
+    pub fn processor_time(&self) -> Result<Duration> {
+        let mut ticks = 0;
+        for child in &self.children {
+            let path = PathBuf::from(format!("/proc/{}/stat", child.id()));
+            let text = fs::read_to_string(&path).map_err(LabError::file("read", &path))?;
+            // proc(5): behind the program's name, which ends with the last parenthesis, `utime` and `stime` are the 12th and
+            // 13th field
+            let fields = text.rsplit_once(')').map_or("", |(_, fields)| fields);
+            let times = fields.split_whitespace().skip(11).take(2);
+            ticks += times.filter_map(|time| time.parse::<u64>().ok()).sum::<u64>();
+        }
+        // a tick is 10 ms wherever Linux shows one to programs
+        Ok(Duration::from_millis(10 * ticks))
     }
 
     /// Process id of kube-apiserver.

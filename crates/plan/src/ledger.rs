@@ -151,6 +151,24 @@ mod tests {
     }
 
     #[test]
+    fn each_change_is_made_and_is_the_next_generation() {
+        let mut ledger = sample();
+        let (resource, entry) = ledger.entries.pop_first().unwrap();
+        ledger.apply(LedgerChange::Site("other".into()));
+        assert_eq!((ledger.site.as_str(), ledger.generation), ("other", 4));
+        ledger.apply(LedgerChange::Set(Box::new(entry.clone())));
+        assert_eq!((&ledger.entries[&resource], ledger.generation), (&entry, 5));
+        let changed = Entry {
+            part: "other".into(),
+            ..entry
+        };
+        ledger.apply(LedgerChange::Set(Box::new(changed.clone())));
+        assert_eq!(ledger.entries, BTreeMap::from([(resource.clone(), changed)]));
+        ledger.apply(LedgerChange::Remove(resource));
+        assert_eq!((ledger.entries.len(), ledger.generation), (0, 7));
+    }
+
+    #[test]
     fn every_truncation_and_every_flipped_bit_is_detected() {
         let bytes = sample().to_bytes();
         assert_eq!(Ledger::from_bytes(&bytes).unwrap(), sample());

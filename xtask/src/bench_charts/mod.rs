@@ -5,6 +5,7 @@ mod apply;
 mod render;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use openg2p_lab::Store;
 
@@ -31,6 +32,12 @@ pub(crate) fn run(store: &Store, printer: &Printer) -> anyhow::Result<ExitCode> 
     figures.extend(apply::measure(&runner, &checkout, &helm, store.cache())?);
     printer.data(&table(&figures));
     Ok(ExitCode::SUCCESS)
+}
+
+/// The middle one, or the later of the two in the middle.
+fn median(times: &mut [Duration]) -> Duration {
+    times.sort_unstable();
+    times.get(times.len() / 2).copied().unwrap_or_default()
 }
 
 fn table(figures: &[Figure]) -> String {

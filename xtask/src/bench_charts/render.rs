@@ -43,7 +43,7 @@ pub(super) fn measure(
             our_times.push(timed(ours())?);
             their_times.push(timed(theirs())?);
         }
-        let (our_time, their_time) = (median(&mut our_times), median(&mut their_times));
+        let (our_time, their_time) = (super::median(&mut our_times), super::median(&mut their_times));
         let (our_memory, their_memory) = (peak(ours())?, peak(theirs())?);
         let name = subject.chart.file_name().unwrap_or_default().to_string_lossy();
         let objects = String::from_utf8_lossy(&subject.manifest)
@@ -128,11 +128,6 @@ fn timed(mut command: Command) -> anyhow::Result<Duration> {
     let took = start.elapsed();
     ensure!(status.success(), "{command:?} ended with {status}");
     Ok(took)
-}
-
-fn median(times: &mut [Duration]) -> Duration {
-    times.sort_unstable();
-    times[times.len() / 2]
 }
 
 /// The most memory that a process held, in MiB, as the kernel counts it; read until the process ends.

@@ -134,6 +134,22 @@ fn a_module_goes_with_its_database_and_its_neighbours_stay_as_they_are() {
 }
 
 #[test]
+fn each_step_says_what_is_removed() {
+    let simulation = bare(5);
+    apply(&simulation, &with(&["example-bank"]), "install").well();
+    let environment = Selection::Environment("dev".into());
+    for (selection, why) in [
+        (Selection::Site, "site is removed"),
+        (environment, "environment dev is removed"),
+        (modules(&["example-bank"]), "environment dev is removed"),
+    ] {
+        let plan = simulation.drive(plan_of(&simulation, &selection)).unwrap();
+        let told: BTreeSet<&str> = plan.steps.iter().map(|step| step.why.as_str()).collect();
+        assert_eq!(told, BTreeSet::from([why]));
+    }
+}
+
+#[test]
 fn a_module_that_another_needs_is_named_with_it() {
     let simulation = bare(5);
     apply(&simulation, &with(&["g2p-bridge"]), "install").well();
