@@ -29,6 +29,7 @@ mod status;
 #[path = "../stories.rs"]
 mod stories;
 mod teardown;
+mod teardown_reports;
 mod tiny;
 mod unfinished;
 mod whole;
