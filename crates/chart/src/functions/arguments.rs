@@ -42,10 +42,7 @@ pub(super) fn any(args: &[Value], index: usize) -> &Value {
 pub(super) fn map(args: &[Value], index: usize) -> Map {
     match args.get(index) {
         Some(Value::Map(map)) => map.clone(),
-        _ => Map {
-            nil: true,
-            ..Map::new(std::collections::BTreeMap::new())
-        },
+        _ => Map::nil(),
     }
 }
 

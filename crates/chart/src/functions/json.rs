@@ -5,7 +5,7 @@ use super::serialize::{JsonStyle, to_json};
 use crate::json;
 use crate::template::fault::Fault;
 use crate::template::signature::{Function, Ty, fixed};
-use crate::template::value::{Entries, Value};
+use crate::template::value::{List, Map, Value};
 
 const PLAIN: JsonStyle = JsonStyle {
     html: true,
@@ -42,7 +42,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     fixed("fromJson", &[Ty::Str], |_, args| {
         Ok(match json::read(&text(args, 0)) {
             Ok(value @ Value::Map(_)) => value,
-            Ok(Value::Nil) => Value::map(Entries::new()),
+            Ok(Value::Nil) => Value::Map(Map::nil()),
             Ok(other) => error_map(&format!(
                 "json: cannot unmarshal {} into Go value of type map[string]interface {{}}",
                 json_type(&other)
@@ -53,7 +53,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     fixed("fromJsonArray", &[Ty::Str], |_, args| {
         Ok(match json::read(&text(args, 0)) {
             Ok(value @ Value::List(_)) => value,
-            Ok(Value::Nil) => Value::list(Vec::new()),
+            Ok(Value::Nil) => Value::List(List::nil()),
             Ok(other) => Value::list(vec![
                 format!(
                     "json: cannot unmarshal {} into Go value of type []interface {{}}",

@@ -252,6 +252,15 @@ fn counts_fit(counts: &str) -> bool {
     least <= MAX_REPEAT && most <= MAX_REPEAT && least <= most
 }
 
+/// The last group where the pattern ends among its flags: `(?`, `(?i`.
+fn unfinished_flags(pattern: &str) -> Option<&str> {
+    let group = &pattern[pattern.rfind("(?")?..];
+    group[2..]
+        .bytes()
+        .all(|byte| byte == b'-' || byte.is_ascii_alphabetic())
+        .then_some(group)
+}
+
 /// What the crate refuses, in Go's words as far as they are known.
 pub(super) fn reason(error: &regex::Error, pattern: &str) -> String {
     let text = error.to_string();
@@ -262,7 +271,18 @@ pub(super) fn reason(error: &regex::Error, pattern: &str) -> String {
         .trim_start_matches("error: ")
         .to_owned();
     let words = |rest: &str| last.starts_with(rest);
-    if last == "unclosed group" {
+    if (last == "unclosed group" || words("expected flag"))
+        && let Some(group) = unfinished_flags(pattern)
+    {
+        format!("invalid or unsupported Perl syntax: `{group}`")
+    } else if last == "unclosed capture group name"
+        && let Some(from) = pattern.rfind("(?P<")
+    {
+        match &pattern[from..] {
+            "(?P<" => "invalid or unsupported Perl syntax: `(?P`".to_owned(),
+            group => format!("invalid named capture: `{group}`"),
+        }
+    } else if last == "unclosed group" {
         format!("missing closing ): `{pattern}`")
     } else if last == "unopened group" {
         format!("unexpected ): `{pattern}`")

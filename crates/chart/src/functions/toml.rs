@@ -10,6 +10,7 @@ use crate::template::value::{Entries, List, Value};
 
 /// Deeper values are refused.
 const MAX_DEPTH: usize = 200;
+const NO_KEY: &str = "toml: top-level values must be Go maps or structs";
 const NIL_ELEMENT: &str = "toml: cannot encode array with nil element";
 
 /// `toToml`; the error is in the words of the Go library.
@@ -17,6 +18,8 @@ pub(super) fn encode(value: &Value) -> Result<String, String> {
     let mut encoder = Encoder { out: String::new() };
     match value {
         table if is_table(table) => encoder.table(&[], table)?,
+        // each table of a list has its header from the key
+        list if is_table_list(list)? => return Err(NO_KEY.to_owned()),
         other => {
             let text = inline(other, 0)?;
             encoder.out.push_str(&text);

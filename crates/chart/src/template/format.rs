@@ -307,6 +307,7 @@ fn write_object(out: &mut Vec<u8>, value: &Value, object: &dyn Object, flags: &F
     match verb {
         'v' | 's' => pad(out, object.text().as_bytes(), flags),
         'q' => pad(out, quote(&object.text()).as_bytes(), flags),
+        'x' | 'X' => write_text(out, object.text().as_bytes(), value, flags, verb),
         _ => bad_verb(out, value, flags, verb),
     }
 }

@@ -71,10 +71,7 @@ impl Ty {
     /// What a nil becomes for this parameter.
     pub(crate) fn zero(self) -> Value {
         match self {
-            Self::Map => Value::Map(super::value::Map {
-                nil: true,
-                ..super::value::Map::new(super::value::Entries::new())
-            }),
+            Self::Map => Value::Map(super::value::Map::nil()),
             Self::List => Value::List(super::value::List::nil()),
             _ => Value::Nil,
         }

@@ -120,6 +120,13 @@ impl Map {
         }
     }
 
+    pub(crate) fn nil() -> Self {
+        Self {
+            nil: true,
+            ..Self::new(Entries::new())
+        }
+    }
+
     /// The same storage seen under another Go type, as an assignment between map types does.
     pub(crate) fn retyped(&self, kind: MapKind) -> Self {
         Self { kind, ..self.clone() }
