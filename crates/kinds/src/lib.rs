@@ -30,7 +30,7 @@ use serde_json::Value;
 pub use certificate::certificate_life;
 pub use foreign::{KINDS_OF_PEOPLE, foreign};
 pub use kubernetes_object::{DESIRED_ANNOTATION, FIELD_MANAGER, OWNER_LABEL};
-pub use kubernetes_object::{fields_of, waits as waits_for_readiness};
+pub use kubernetes_object::{defines, fields_of, waits as waits_for_readiness};
 pub use postgresql_database::entry_of_today;
 
 /// Hears what a change is doing, in words for people.

@@ -71,7 +71,7 @@ pub async fn execute(
             });
             running.push(async move {
                 let started = Instant::now();
-                let result = perform(world, memory, step, sink).await;
+                let result = perform(world, memory, plan, step, sink).await;
                 if let Err(error) = &result {
                     // what failed is told; that the journal could not hold it changes nothing of it
                     let _ = memory.failed(step, error.code, &error.why).await;
@@ -109,7 +109,13 @@ pub async fn execute(
     finished
 }
 
-async fn perform(world: &World, memory: &Memory, step: &Step, sink: &dyn Sink) -> Result<(), PortError> {
+async fn perform(
+    world: &World,
+    memory: &Memory,
+    plan: &Plan,
+    step: &Step,
+    sink: &dyn Sink,
+) -> Result<(), PortError> {
     let name = step.resource.kind();
     let Some(kind) = kind(name) else {
         return Err(PortError::new(
@@ -166,7 +172,7 @@ async fn perform(world: &World, memory: &Memory, step: &Step, sink: &dyn Sink) -
             // what held it was made anew by this run, and it could not be read before
             Verdict::Create if step.before.is == Presence::Unread => {}
             // steps of this very run brought it there: packages bring units, a restart brings a cluster's API back
-            Verdict::Update(_) if !step.needs.is_empty() && shaped_by_needs(name) => {}
+            Verdict::Update(_) if shaped_by_needs(plan, step) => {}
             _ => {
                 let by = kind.changed_by(world, subject).await;
                 let by = by.map_or_else(String::new, |by| format!(", by {by}"));
@@ -215,7 +221,15 @@ async fn still_there(
     }
 }
 
-/// Kinds whose state follows from what their needs do, so that a step may meet another one than the plan saw.
-fn shaped_by_needs(kind: &str) -> bool {
-    matches!(kind, "systemd-unit" | "kubernetes-cluster")
+/// Whether what is seen of a step's resource follows from what its needs do, so that the step may meet another state than the plan saw.
+fn shaped_by_needs(plan: &Plan, step: &Step) -> bool {
+    match step.resource.kind() {
+        "systemd-unit" | "kubernetes-cluster" => !step.needs.is_empty(),
+        // what an apply changes in a custom resource, the server knows only with the definition that this plan brings
+        "kubernetes-object" => step.needs.iter().any(|need| {
+            let definition = &plan.steps[*need].desired["manifest"];
+            openg2p_kinds::defines(definition, &step.desired["manifest"])
+        }),
+        _ => false,
+    }
 }

@@ -8,6 +8,7 @@
 //! the server says in a dry run what an apply would change, who else manages those fields, and whether it can be done in place.
 
 mod fields;
+mod trial;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -18,12 +19,13 @@ use futures::{FutureExt as _, StreamExt as _};
 use openg2p_plan::{
     Action, Entry, EntryState, FieldChange, Fingerprint, Observed, ResourceId, Risk, Verdict,
 };
-use openg2p_ports::{Object, ObjectRef, Ownership, PortError, Trial, World};
+use openg2p_ports::{Object, ObjectRef, PortError, World};
 use serde_json::{Value, json};
 
 use crate::{Kind, Progress, Subject, text, unknown};
 pub(crate) use fields::changes;
 pub use fields::fields_of;
+pub use trial::defines;
 
 pub(crate) struct KubernetesObject;
 
@@ -36,8 +38,6 @@ pub const OWNER_LABEL: &str = "openg2p.org/owner";
 /// Helm's marks on what a release of it made.
 const HELM_RELEASE: &str = "meta.helm.sh/release-name";
 const HELM_NAMESPACE: &str = "meta.helm.sh/release-namespace";
-/// Field managers of Helm, whose fields a planned take-over may take.
-const HELM_MANAGERS: [&str; 2] = ["helm", "helm.sh"];
 /// Most requests at once while looking.
 const WIDTH: usize = 8;
 
@@ -158,7 +158,7 @@ async fn of_one_kind(world: &World, objects: Vec<ObjectRef>) -> Found {
 }
 
 /// What there is to say of one object.
-async fn look(world: &World, found: &Found, subject: Subject<'_>) -> Observed {
+async fn look(world: &World, found: &Found, defined: &[&Value], subject: Subject<'_>) -> Observed {
     let Some(object) = reference(subject.desired) else {
         return Observed::Unknown("the manifest has no kind or name".into());
     };
@@ -166,7 +166,7 @@ async fn look(world: &World, found: &Found, subject: Subject<'_>) -> Observed {
         None => Observed::Absent,
         Some(Err(error)) => unknown(error),
         Some(Ok(live)) if leaves(live, subject.entry) => Observed::Absent,
-        Some(Ok(live)) => Observed::Present(summary(world, live, subject).await),
+        Some(Ok(live)) => Observed::Present(summary(world, live, defined, subject).await),
     }
 }
 
@@ -191,7 +191,7 @@ fn as_left(object: &Object, subject: Subject<'_>) -> bool {
     fields::holds(manifest, &object.0)
 }
 
-async fn summary(world: &World, object: &Object, subject: Subject<'_>) -> Value {
+async fn summary(world: &World, object: &Object, defined: &[&Value], subject: Subject<'_>) -> Value {
     let mut summary = json!({
         "desired": object.annotation(DESIRED_ANNOTATION),
         "uid": object.metadata("uid"),
@@ -209,47 +209,9 @@ async fn summary(world: &World, object: &Object, subject: Subject<'_>) -> Value 
     if subject.entry.is_none() && !taken || subject.entry.is_some() && as_left(object, subject) {
         return summary;
     }
-    let trial = try_it(world, object, subject.desired, taken).await;
+    let trial = trial::of(world, object, subject.desired, defined, taken).await;
     summary["trial"] = trial.unwrap_or_else(|error| json!({"unknown": error.to_string()}));
     summary
-}
-
-/// Asks the server what an apply would do.
-async fn try_it(world: &World, object: &Object, desired: &Value, taken: bool) -> Result<Value, PortError> {
-    let manifest = marked(desired);
-    let mut trial = world
-        .cluster
-        .try_apply(&manifest, FIELD_MANAGER, Ownership::Respect)
-        .await?;
-    if let Trial::Conflict(others) = &trial
-        && taken
-        && others
-            .iter()
-            .all(|other| HELM_MANAGERS.contains(&other.manager.as_str()))
-    {
-        trial = world
-            .cluster
-            .try_apply(&manifest, FIELD_MANAGER, Ownership::Take)
-            .await?;
-    }
-    Ok(match trial {
-        Trial::Accepted(after) => json!({"changes": changes(&object.0, &after.0)}),
-        Trial::Conflict(others) => {
-            let others: Vec<String> = others.iter().map(ToString::to_string).collect();
-            json!({"conflict": others.join(", ")})
-        }
-        Trial::Immutable(why) => json!({"immutable": why}),
-        Trial::Refused(why) => json!({"refused": why}),
-        // no server to ask: what the manifest says against what is there is the best that can be told
-        Trial::Impossible(_) => {
-            let before = openg2p_plan::difference(&desired["manifest"], &object.0);
-            let paths: Vec<FieldChange> = before
-                .into_iter()
-                .map(|change| FieldChange::new(&change.path, None, None))
-                .collect();
-            json!({"changes": paths})
-        }
-    })
 }
 
 /// The field manager that wrote to the object last, besides those that only report a status, with the time.
@@ -337,9 +299,10 @@ impl Kind for KubernetesObject {
             .filter_map(|subject| reference(subject.desired))
             .collect();
         let found = live(world, &wanted).await;
+        let defined = trial::definitions_to_change(&found, subjects);
         let looks: Vec<BoxFuture<'_, Observed>> = subjects
             .iter()
-            .map(|subject| look(world, &found, *subject).boxed())
+            .map(|subject| look(world, &found, &defined, *subject).boxed())
             .collect();
         futures::stream::iter(looks).buffered(WIDTH).collect().await
     }
@@ -480,7 +443,7 @@ impl Kind for KubernetesObject {
             _ => {}
         }
         let manifest = marked(subject.desired);
-        let ownership = ownership(world, &object, subject).await?;
+        let ownership = trial::ownership(world, &object, subject).await?;
         let live = world.cluster.apply(&manifest, FIELD_MANAGER, ownership).await?;
         if action == Action::Update && object.kind == "StatefulSet" {
             world.cluster.release_stuck_pods(&object).await?;
@@ -522,34 +485,6 @@ impl Kind for KubernetesObject {
         progress(&format!("waiting until {object} is gone"));
         delete_ours(world, &object, entry).await
     }
-}
-
-/// Fields stay with whoever manages them, but for those of a Helm release whose take-over was planned. Before taking them, this looks once more
-/// that nobody else but Helm holds any.
-async fn ownership(world: &World, object: &ObjectRef, subject: Subject<'_>) -> Result<Ownership, PortError> {
-    if !subject.desired["takeOver"].is_array() {
-        return Ok(Ownership::Respect);
-    }
-    let live = world.cluster.get(object).await?;
-    let helm = live.as_ref().and_then(helm_release);
-    if !helm.is_some_and(|helm| takes(subject.desired, &helm)) {
-        return Ok(Ownership::Respect);
-    }
-    let manifest = marked(subject.desired);
-    let trial = world
-        .cluster
-        .try_apply(&manifest, FIELD_MANAGER, Ownership::Respect)
-        .await?;
-    Ok(match trial {
-        Trial::Conflict(others)
-            if others
-                .iter()
-                .all(|other| HELM_MANAGERS.contains(&other.manager.as_str())) =>
-        {
-            Ownership::Take
-        }
-        _ => Ownership::Respect,
-    })
 }
 
 #[cfg(test)]

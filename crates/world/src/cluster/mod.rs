@@ -136,11 +136,19 @@ impl KubernetesApi {
         parameters: &PatchParams,
     ) -> Result<Result<Object, kube::Error>, PortError> {
         let what = format!("apply {reference}");
-        let sent = self
-            .send::<Value>(reference, &what, "kubernetes::apply", |requests| {
-                requests.patch(&reference.name, parameters, &Patch::Apply(manifest))
-            })
-            .await?;
+        let sent = loop {
+            let sent = self
+                .send::<Value>(reference, &what, "kubernetes::apply", |requests| {
+                    requests.patch(&reference.name, parameters, &Patch::Apply(manifest))
+                })
+                .await?;
+            match &sent {
+                Some(Err(kube::Error::Api(status)))
+                    if transport::undeclared(status)
+                        && self.transport.may_have_read_before(reference.group()).await => {}
+                _ => break sent,
+            }
+        };
         let unknown = || {
             self.failed(
                 "kubernetes::apply",
@@ -312,7 +320,15 @@ impl Cluster for KubernetesApi {
         parameters.force = ownership == Ownership::Take;
         let what = format!("apply {reference}");
         match self.patch(&reference, manifest, &parameters).await? {
-            Ok(live) => Ok(live),
+            Ok(live) => {
+                if let (true, Some(group)) = (
+                    reference.kind == "CustomResourceDefinition",
+                    manifest["spec"]["group"].as_str(),
+                ) {
+                    self.transport.define(group).await;
+                }
+                Ok(live)
+            }
             Err(kube::Error::Api(status)) if status.code == 409 => {
                 let others = conflicts(&status);
                 let why = if others.is_empty() {

@@ -21,12 +21,17 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// How long an answer, to whatever was asked, shows that the server is there. Each of a thousand steps asks whether it is.
 const FRESH: Duration = Duration::from_secs(1);
 
+/// How long a server may go on with the former schema of a definition that it has accepted: it reads them again behind its answer.
+const SETTLES: Duration = Duration::from_secs(10);
+
 /// What is shared by all requests.
 #[derive(Default)]
 pub(super) struct Transport {
     /// A server that asked one request to slow down means all of them.
     quiet_until: Mutex<Option<Instant>>,
     contact: Mutex<Contact>,
+    /// Groups of definitions that were applied, and when.
+    defined: Mutex<BTreeMap<String, Instant>>,
     /// Resources of groups that are not Kubernetes' own, by API version and kind.
     custom: Mutex<BTreeMap<(String, String), ApiResource>>,
 }
@@ -66,6 +71,11 @@ fn again(error: &kube::Error) -> Again {
         kube::Error::HyperError(_) | kube::Error::Service(_) => Again::Away,
         _ => Again::No,
     }
+}
+
+/// Whether the server says that its schema does not have a field.
+pub(super) fn undeclared(status: &Status) -> bool {
+    misspelt(status) || status.message.contains("strict decoding error")
 }
 
 /// An apply with a field that the schema does not have is answered with 500, though no other attempt will end otherwise.
@@ -132,6 +142,21 @@ impl Transport {
             .answered
             .is_some_and(|answered| answered.elapsed() < FRESH);
         (contact.silences, fresh)
+    }
+
+    /// A definition of this group was applied.
+    pub(super) async fn define(&self, group: &str) {
+        self.defined.lock().await.insert(group.to_owned(), Instant::now());
+    }
+
+    /// Whether what the server says of fields of this group may rest on a schema that was just replaced. Waits for a moment then.
+    pub(super) async fn may_have_read_before(&self, group: &str) -> bool {
+        let since = self.defined.lock().await.get(group).map(Instant::elapsed);
+        let settles = since.is_some_and(|since| since < SETTLES);
+        if settles {
+            tokio::time::sleep(FIRST_PAUSE).await;
+        }
+        settles
     }
 
     async fn quiet(&self) {

@@ -324,7 +324,7 @@ async fn a_finalizer_is_waited_for(cluster: &dyn Cluster, namespace: &str) {
 
 async fn a_definition_makes_its_kind_known(cluster: &dyn Cluster, namespace: &str) {
     // a plural that no rule of English gives
-    let definition = json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+    let mut definition = json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
         "metadata": {"name": "oxen.farm.example.org"},
         "spec": {"group": "farm.example.org", "scope": "Namespaced", "names": {"kind": "Ox", "plural": "oxen"},
             "versions": [{"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": {"type": "object",
@@ -350,4 +350,13 @@ async fn a_definition_makes_its_kind_known(cluster: &dyn Cluster, namespace: &st
     assert_eq!(found.len(), 1);
     assert_eq!(found[0].0["spec"]["legs"], 4);
     assert_eq!(found[0].0["kind"], "Ox");
+    // a field that it gets is known to whatever is applied behind it
+    let versions = &mut definition["spec"]["versions"];
+    versions[0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]["colour"] =
+        json!({"type": "string"});
+    apply(cluster, &definition, "test").await.unwrap();
+    let mut red = ox.clone();
+    red["spec"]["colour"] = json!("red");
+    let red = apply(cluster, &red, "test").await.unwrap();
+    assert_eq!(red.0["spec"], json!({"legs": 4, "colour": "red"}));
 }

@@ -209,11 +209,11 @@ impl Site<'_> {
                 "versions": [{"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": {"type": "object",
                     "properties": {"spec": {"type": "object", "properties": properties}}}}}]}});
         let definition = self.of_site(manifest, &[]);
-        // a field must be known before a plan can ask for it
-        let spec = if self.edition < 2 {
-            json!({"legs": 4})
-        } else {
-            json!({"legs": 4, "colour": "red"})
+        // the definition gets a field, and the object has it, in one plan
+        let spec = match self.edition {
+            0 => json!({"legs": 4}),
+            1 => json!({"legs": 4, "colour": "red"}),
+            _ => json!({"legs": 4, "colour": "black"}),
         };
         let manifest = json!({"apiVersion": format!("{group}/v1"), "kind": "Ox", "metadata": {"name": "bo"}, "spec": spec});
         self.object(manifest, &[definition])
