@@ -50,29 +50,24 @@ impl Chain {
         }
     }
 
-    fn digest(&self, head: &[u8]) -> String {
+    fn digest(&self, head: &[u8]) -> Fingerprint {
         let mut hash = Sha256::new();
         hash.update(self.last.as_str().as_bytes());
         hash.update(head);
-        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
-    }
-
-    fn advance(&mut self, head: &[u8]) -> String {
-        let digest = self.digest(head);
-        self.last = Fingerprint::of_text(&digest);
-        self.next += 1;
-        digest
+        Fingerprint::of_hash(hash)
     }
 
     /// The line of `record`, with its end of line; the chain goes on behind it.
     pub fn line(&mut self, record: &Value) -> Vec<u8> {
-        let mut text = format!("{{\"line\":{},\"record\":{record}", self.next);
-        let digest = self.advance(text.as_bytes());
-        text.push_str(BEFORE);
-        text.push_str(&digest);
-        text.push_str(BEHIND);
-        text.push('\n');
-        text.into_bytes()
+        let mut line = format!("{{\"line\":{},\"record\":", self.next).into_bytes();
+        // a value of JSON can always be written
+        line.extend(serde_json::to_vec(record).unwrap_or_default());
+        self.last = self.digest(&line);
+        self.next += 1;
+        for part in [BEFORE, self.last.as_str(), BEHIND, "\n"] {
+            line.extend_from_slice(part.as_bytes());
+        }
+        line
     }
 
     /// The record of one line without its end, when it is the next one of this chain; else what is wrong with it.
@@ -83,7 +78,8 @@ impl Chain {
             .strip_prefix(BEFORE.as_bytes())
             .and_then(|rest| rest.strip_suffix(BEHIND.as_bytes()))
             .ok_or("it is cut off or altered")?;
-        if said != self.digest(head).as_bytes() {
+        let digest = self.digest(head);
+        if said != digest.as_str().as_bytes() {
             return Err("its digest does not fit: it or a line before it was altered, taken out or moved");
         }
         let mut text = head.to_vec();
@@ -92,7 +88,8 @@ impl Chain {
         if parsed.line != self.next {
             return Err("its number does not fit");
         }
-        self.advance(head);
+        self.last = digest;
+        self.next += 1;
         Ok(parsed.record)
     }
 

@@ -33,19 +33,18 @@ impl Fingerprint {
 
     /// The fingerprint of raw bytes.
     pub fn of_bytes(bytes: &[u8]) -> Self {
+        Self::of_hash(Sha256::new_with_prefix(bytes))
+    }
+
+    /// The fingerprint of all that a hash was given.
+    pub(crate) fn of_hash(hash: Sha256) -> Self {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        let digest = Sha256::digest(bytes);
         let mut text = String::with_capacity(64);
-        for byte in digest {
+        for byte in hash.finalize() {
             text.push(char::from(DIGITS[usize::from(byte >> 4)]));
             text.push(char::from(DIGITS[usize::from(byte & 15)]));
         }
         Self(text)
-    }
-
-    /// A digest that was computed elsewhere: 64 hexadecimal characters.
-    pub(crate) fn of_text(digest: &str) -> Self {
-        Self(digest.to_owned())
     }
 
     /// All 64 hexadecimal characters.

@@ -201,8 +201,8 @@ impl Writer {
             .map(|(generation, change)| Written { generation, change })
             .collect();
         let values: Vec<Value> = written.iter().map(|written| json!(written)).collect();
-        let lines: Vec<u8> = values.iter().flat_map(|value| chain.line(value)).collect();
-        self.state.append(&epoch.log(), &lines).await?;
+        let lines: Vec<Vec<u8>> = values.iter().map(|value| chain.line(value)).collect();
+        self.state.append(&epoch.log(), &lines.concat()).await?;
         files.log = Some((epoch, chain));
         let mut ledger = self.ledger();
         for written in written {
@@ -257,12 +257,12 @@ impl Writer {
             journal.chain = Chain::begin(&journal_anchor(&self.run, journal.part));
             journal.broken = false;
         }
-        let lines: Vec<u8> = waiting
+        let lines: Vec<Vec<u8>> = waiting
             .iter()
-            .flat_map(|waiting| journal.chain.line(&waiting.record))
+            .map(|waiting| journal.chain.line(&waiting.record))
             .collect();
         let name = journal_name(&self.run, journal.part);
-        let appended = self.state.append(&name, &lines).await;
+        let appended = self.state.append(&name, &lines.concat()).await;
         journal.broken = appended.is_err();
         appended
     }
