@@ -1,6 +1,5 @@
 //! Writes YAML as go-yaml v2 does, byte for byte: styles, quoting, folding at 80 columns, key order.
 
-use std::sync::Arc;
 
 use super::resolve::{Resolved, resolve};
 use super::{Yaml, pretty};
@@ -134,9 +133,7 @@ impl Emitter {
             }
             Yaml::Map(entries) => {
                 let inner = indent.map_or(0, |indent| indent + 2);
-                let mut sorted: Vec<(&Arc<str>, &Yaml)> = entries.iter().collect();
-                sorted.sort_by(|(left, _), (right, _)| super::keys::compare(left, right));
-                for (key, item) in sorted {
+                for (key, item) in super::keys::sorted(entries.iter().collect()) {
                     self.indent(Some(inner));
                     self.entry(key, item, inner);
                 }
