@@ -13,6 +13,7 @@
 
 mod cluster;
 mod commands;
+mod definitions;
 mod dice;
 mod fault;
 mod files;

@@ -7,7 +7,7 @@ use openg2p_ports::{FieldConflict, ObjectRef, Ownership};
 use serde_json::{Map, Value, json};
 
 /// A field, as the keys that lead to it. Lists are one field.
-type Field = Vec<String>;
+pub(crate) type Field = Vec<String>;
 
 /// An object with what the server remembers beside it.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,7 +43,7 @@ impl Stored {
     }
 }
 
-fn refuse<T>(status: u16, why: impl Into<String>) -> Result<T, Refusal> {
+pub(crate) fn refuse<T>(status: u16, why: impl Into<String>) -> Result<T, Refusal> {
     Err(Refusal {
         status,
         why: why.into(),
@@ -258,6 +258,7 @@ impl Objects {
         }
         let wanted = fields(&manifest);
         self.admit(&place, self.stored.contains_key(&place))?;
+        self.declared(&place, wanted.keys())?;
         let Some(known) = self.stored.get(&place) else {
             return Ok(self.create(&place, manifest, manager, wanted, clock, uids));
         };

@@ -1,6 +1,5 @@
 //! Writes YAML as go-yaml v2 does, byte for byte: styles, quoting, folding at 80 columns, key order.
 
-
 use super::resolve::{Resolved, resolve};
 use super::{Yaml, pretty};
 use crate::template::float::format_float;

@@ -11,6 +11,7 @@
 
 mod boundaries;
 mod contract;
+mod definitions;
 mod doctor;
 mod drift;
 mod host_ports;

@@ -350,13 +350,18 @@ async fn a_definition_makes_its_kind_known(cluster: &dyn Cluster, namespace: &st
     assert_eq!(found.len(), 1);
     assert_eq!(found[0].0["spec"]["legs"], 4);
     assert_eq!(found[0].0["kind"], "Ox");
-    // a field that it gets is known to whatever is applied behind it
+    // what it does not declare is refused; a field that it gets is known to whatever is applied behind it
+    let mut red = ox.clone();
+    red["spec"]["colour"] = json!("red");
+    let trial = cluster.try_apply(&red, "test", Ownership::Respect).await.unwrap();
+    let Trial::Refused(why) = trial else {
+        panic!("{trial:?}")
+    };
+    assert!(why.contains(".spec.colour"), "{why}");
     let versions = &mut definition["spec"]["versions"];
     versions[0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]["colour"] =
         json!({"type": "string"});
     apply(cluster, &definition, "test").await.unwrap();
-    let mut red = ox.clone();
-    red["spec"]["colour"] = json!("red");
     let red = apply(cluster, &red, "test").await.unwrap();
     assert_eq!(red.0["spec"], json!({"legs": 4, "colour": "red"}));
 }
