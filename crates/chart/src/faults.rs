@@ -20,12 +20,12 @@ pub(crate) fn parse_error(path: &str, fault: &Fault) -> ChartError {
 
 /// A failure of a running template.
 pub(crate) fn run_error(path: &str, fault: &Fault, set: &Rc<Set>) -> ChartError {
-    let (line, column) = fault
-        .outer
-        .as_ref()
-        .map_or((0, 0), |location| (location.line, location.column));
+    // what `template` calls may be of another file
+    let (template, line, column) = fault.outer.as_ref().map_or((path.to_owned(), 0, 0), |location| {
+        (location.file.to_string(), location.line, location.column)
+    });
     if let Some(function) = fault.refused {
-        let (template, line) = fault.inner.as_ref().map_or((path.to_owned(), line), |location| {
+        let (template, line) = fault.inner.as_ref().map_or((template, line), |location| {
             (location.file.to_string(), location.line)
         });
         let values = mentioned_values(set, &template, line);
@@ -38,7 +38,7 @@ pub(crate) fn run_error(path: &str, fault: &Fault, set: &Rc<Set>) -> ChartError 
     }
     if let Some(message) = &fault.warning {
         return ChartError::Refusal {
-            template: path.to_owned(),
+            template,
             line,
             column,
             message: message.clone(),
@@ -50,7 +50,7 @@ pub(crate) fn run_error(path: &str, fault: &Fault, set: &Rc<Set>) -> ChartError 
         .filter(|inner| Some(*inner) != fault.outer.as_ref())
         .map(|location| (location.file.to_string(), location.line));
     ChartError::Template {
-        template: path.to_owned(),
+        template,
         line,
         origin,
         reason: fault.text.clone(),

@@ -69,9 +69,8 @@ fn compiled(schema: &[u8]) -> Result<Arc<Validator>, String> {
     }
     let parsed: Json = serde_json::from_slice(schema).map_err(|error| error.to_string())?;
     let draft = Draft::default().detect(&parsed);
-    let patterns = Mutex::new(HashMap::new());
     let validator = jsonschema::options()
-        .with_keyword("pattern", move |_, value, _| pattern(draft, &patterns, value))
+        .with_keyword("pattern", move |_, value, _| pattern(draft, value))
         .build(&parsed)
         .map_err(|error| error.to_string())?;
     let validator = Arc::new(validator);
@@ -91,21 +90,23 @@ struct Pattern(regex_lite::Regex);
 /// The keyword `pattern` as the library has it.
 struct Other(Validator);
 
-type Known = Mutex<HashMap<String, Pattern>>;
+/// Expressions that this process compiled, by their text: charts and their dependencies say the same of names, images and labels.
+static PATTERNS: LazyLock<Mutex<HashMap<String, Pattern>>> = LazyLock::new(Mutex::default);
+/// How many are kept; a process that meets more begins anew.
+const PATTERNS_KEPT: usize = 256;
 
-fn pattern<'a>(
-    draft: Draft,
-    known: &Known,
-    value: &'a Json,
-) -> Result<Box<dyn for<'i> Keyword<'i>>, ValidationError<'a>> {
+fn pattern(draft: Draft, value: &Json) -> Result<Box<dyn for<'i> Keyword<'i>>, ValidationError<'_>> {
     if let Some(text) = value.as_str().filter(|text| is_plain(text)) {
-        let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = PATTERNS.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(pattern) = known.get(text) {
             return Ok(Box::new(pattern.clone()));
         }
         // what it refuses is the library's to judge
         if let Ok(compiled) = regex_lite::Regex::new(text) {
             let pattern = Pattern(compiled);
+            if known.len() >= PATTERNS_KEPT {
+                known.clear();
+            }
             known.insert(text.to_owned(), pattern.clone());
             return Ok(Box::new(pattern));
         }

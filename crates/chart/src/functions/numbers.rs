@@ -201,11 +201,14 @@ fn largest(args: &[Value]) -> Value {
     Value::int64(args.iter().map(to_int64).max().unwrap_or(0))
 }
 
+/// Go's `math.Max`: of the two zeros the positive one, which `f64::max` leaves open.
 fn go_max(a: f64, b: f64) -> f64 {
     if a.is_nan() || b.is_nan() {
         f64::NAN
+    } else if a.total_cmp(&b).is_gt() {
+        a
     } else {
-        a.max(b)
+        b
     }
 }
 

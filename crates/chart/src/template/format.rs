@@ -312,6 +312,14 @@ fn write_object(out: &mut Vec<u8>, value: &Value, object: &dyn Object, flags: &F
     }
 }
 
+/// Go's `strconv.CanBackquote`, for one character.
+fn stands_in_back_quotes(character: char) -> bool {
+    match character {
+        '`' | '\u{7f}' | '\u{feff}' => false,
+        character => character >= ' ' || character == '\t',
+    }
+}
+
 fn write_struct(
     out: &mut Vec<u8>,
     type_name: &str,
@@ -387,10 +395,9 @@ fn write_text(out: &mut Vec<u8>, bytes: &[u8], value: &Value, flags: &Flags, ver
         'v' | 's' => pad(out, &cut(bytes), flags),
         'q' => {
             let cut = cut(bytes);
-            let text = if flags.sharp && !cut.contains(&b'`') && std::str::from_utf8(&cut).is_ok() {
-                format!("`{}`", text_of(&cut))
-            } else {
-                quote_bytes(&cut, flags.plus)
+            let text = match std::str::from_utf8(&cut) {
+                Ok(text) if flags.sharp && text.chars().all(stands_in_back_quotes) => format!("`{text}`"),
+                _ => quote_bytes(&cut, flags.plus),
             };
             pad(out, text.as_bytes(), flags);
         }

@@ -1,6 +1,7 @@
 //! Reads the first document of a YAML text.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use super::nodes::{Node, first_document};
 use super::resolve::{Resolved, resolve, resolve_tagged};
@@ -234,11 +235,15 @@ fn go_syntax(node: &Node<'_>) -> String {
             format!("[]interface {{}}{{{}}}", items.join(", "))
         }
         Node::Map(entries) => {
-            let mut entries: Vec<String> = entries
+            // the last one of several entries with a key is the map's
+            let entries: BTreeMap<String, String> = entries
                 .iter()
-                .map(|(key, value)| format!("{}:{}", go_syntax(key), go_syntax(value)))
+                .map(|(key, value)| (go_syntax(key), go_syntax(value)))
                 .collect();
-            entries.sort();
+            let entries: Vec<String> = entries
+                .into_iter()
+                .map(|(key, value)| format!("{key}:{value}"))
+                .collect();
             format!("map[interface {{}}]interface {{}}{{{}}}", entries.join(", "))
         }
     }
