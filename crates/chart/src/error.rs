@@ -36,6 +36,12 @@ pub enum ChartError {
         /// Why, in Helm's words.
         reason: String,
     },
+    /// The values cannot be written as YAML.
+    #[error("the values cannot be written as YAML: {reason}")]
+    Unwritable {
+        /// Why, in Helm's words.
+        reason: String,
+    },
     /// An assignment such as those of `--set` cannot be read.
     #[error("{reason}")]
     Assignment {
@@ -168,6 +174,7 @@ impl ChartError {
             Self::File { .. } => "chart::file",
             Self::Metadata { .. } => "chart::metadata",
             Self::Values { .. } => "chart::values",
+            Self::Unwritable { .. } => "chart::values-unwritable",
             Self::Assignment { .. } => "chart::assignment",
             Self::Schema { .. } => "chart::schema",
             Self::Kubernetes { .. } => "chart::kubernetes-version",

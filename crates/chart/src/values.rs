@@ -137,9 +137,16 @@ impl Values {
     }
 
     /// As YAML, with the keys in order, as Helm writes values.
-    pub fn to_yaml(&self) -> String {
+    ///
+    /// # Errors
+    ///
+    /// [`ChartError::Unwritable`]: YAML takes no control characters, not even escaped ones as go-yaml writes them.
+    pub fn to_yaml(&self) -> Result<String, ChartError> {
         let values = Value::Map(crate::template::value::Map::new(self.entries()));
-        format!("{}\n", crate::functions::to_yaml(&values))
+        let written = crate::functions::written_as_yaml(&values);
+        written
+            .map(|text| text + "\n")
+            .map_err(|reason| ChartError::Unwritable { reason })
     }
 
     /// As templates see them.

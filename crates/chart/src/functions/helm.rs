@@ -76,9 +76,12 @@ fn lookup(call: &Call<'_, '_>, args: &[Value]) -> Result<Value, Fault> {
 
 /// `toYaml`: an empty text where the value cannot be written.
 pub(crate) fn to_yaml(value: &Value) -> String {
-    serialize::to_yaml(value)
-        .map(|yaml| cut_line_end(&yaml::emit(&yaml)).to_owned())
-        .unwrap_or_default()
+    written_as_yaml(value).unwrap_or_default()
+}
+
+/// The value as Helm writes YAML, without a line end behind it; why not, where it cannot be.
+pub(crate) fn written_as_yaml(value: &Value) -> Result<String, String> {
+    serialize::to_yaml(value).map(|yaml| cut_line_end(&yaml::emit(&yaml)).to_owned())
 }
 
 fn cut_line_end(text: &str) -> &str {

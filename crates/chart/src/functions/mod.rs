@@ -102,4 +102,4 @@ pub(crate) fn base_path(path: &str) -> String {
     paths::base(path)
 }
 
-pub(crate) use helm::to_yaml;
+pub(crate) use helm::{to_yaml, written_as_yaml};

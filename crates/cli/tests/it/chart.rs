@@ -83,6 +83,24 @@ fn images_and_values_are_listed() {
 }
 
 #[test]
+fn values_that_yaml_cannot_hold_are_told_and_printed_as_json() {
+    let place = small();
+    place.write("odd.yaml", "list: [\"a\\u008eb\"]\n");
+    let arguments = ["chart", "values", "small", "-f", "odd.yaml"];
+    let run = place.run(&arguments).ends_with(1);
+    assert_eq!(run.out, "");
+    for part in [
+        "chart::values-unwritable",
+        "control characters are not allowed",
+        "-o json",
+    ] {
+        assert!(run.err.contains(part), "{part}: {}", run.err);
+    }
+    let run = place.run(&[&arguments[..], &["-o", "json"]].concat()).succeeds();
+    assert_eq!(run.json()["list"][0], "a\u{8e}b");
+}
+
+#[test]
 fn what_is_wrong_is_said_with_its_place() {
     let place = small();
     let run = place.run(&["chart", "template", "nowhere"]).ends_with(1);

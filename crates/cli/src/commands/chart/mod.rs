@@ -53,6 +53,9 @@ fn failed(error: &ChartError) -> CliError {
         ChartError::Kubernetes { .. } => {
             shown.hint("`--kube-version` says for which Kubernetes the chart is rendered")
         }
+        ChartError::Unwritable { .. } => {
+            shown.hint("`-o json` prints them as JSON, which takes every character")
+        }
         _ => shown,
     }
 }

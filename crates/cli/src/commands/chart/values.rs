@@ -37,6 +37,7 @@ pub(super) fn run(args: &ValuesArgs, context: &Context<'_>) -> Result<Exit, CliE
         return Ok(Exit::Done);
     }
     let values = Values::try_from(values).map_err(|error| failed(&error))?;
-    context.printer.data(&values.to_yaml());
+    let written = values.to_yaml().map_err(|error| failed(&error))?;
+    context.printer.data(&written);
     Ok(Exit::Done)
 }
