@@ -104,8 +104,15 @@ pub(super) const FUNCTIONS: &[Function] = &[
     variadic("seq", &[Ty::Int], seq),
 ];
 
+/// What Go's `strconv.Atoi` gives beside its error: the nearest number where there are too many digits.
 fn atoi(text: &str) -> i64 {
-    text.parse().unwrap_or(0)
+    use std::num::IntErrorKind::{NegOverflow, PosOverflow};
+    text.parse()
+        .unwrap_or_else(|error: std::num::ParseIntError| match error.kind() {
+            PosOverflow => i64::MAX,
+            NegOverflow => i64::MIN,
+            _ => 0,
+        })
 }
 
 /// The `cast` library's `ToInt64`.
