@@ -238,12 +238,12 @@ impl Bench<'_> {
     }
 
     fn figures(&self, server: &ApiServer) -> anyhow::Result<Vec<Figure>> {
-        let (mut times, mut rates, mut peak) = (Times::default(), Vec::new(), 0);
+        let (mut times, mut applied, mut peak) = (Times::default(), Vec::new(), 0);
         let mut work = Vec::new();
         for round in 0..ROUNDS {
             let (ours, said) = self.with_ours(round)?;
             let seconds = said["apply"].as_f64().context("it tells no time")?;
-            rates.push(seconds);
+            applied.push(seconds);
             peak = peak.max(said["peak"].as_u64().context("it tells no memory")?);
             times.add("ours", ours);
             times.add("helm", self.with_helm(round)?);
@@ -252,7 +252,7 @@ impl Bench<'_> {
             times.add("alone", [self.requests_alone(round)?; 2]);
             work.push(server.processor_time()?.saturating_sub(before));
         }
-        rates.sort_by(f64::total_cmp);
+        applied.sort_by(f64::total_cmp);
         let processors = thread::available_parallelism()?;
         let [ours, helm, kubectl, alone] = ["ours", "helm", "kubectl", "alone"].map(|who| times.medians(who));
         let figure = |what: &str, measured: String, target: &str| Figure {
@@ -264,7 +264,7 @@ impl Bench<'_> {
         let faster =
             |other: Duration, ours: Duration| format!("{:.1}", other.as_secs_f64() / ours.as_secs_f64());
         #[expect(clippy::cast_precision_loss, reason = "a thousand fits")]
-        let rate = OBJECTS as f64 / rates[ROUNDS / 2];
+        let rate = OBJECTS as f64 / applied[ROUNDS / 2];
         Ok(vec![
             figure("apply 1,000 objects, openg2p", seconds(ours[0]), ""),
             figure("  objects a second", format!("{rate:.0}"), "at least 150"),

@@ -1,7 +1,7 @@
 //! What the server says of an apply before it is made.
 
 use openg2p_plan::FieldChange;
-use openg2p_ports::{Object, ObjectRef, Ownership, PortError, Trial, World};
+use openg2p_ports::{FieldConflict, Object, ObjectRef, Ownership, PortError, Trial, World};
 use serde_json::{Value, json};
 
 use super::{FIELD_MANAGER, Found, as_left, changes, helm_release, marked, reference, takes};
@@ -9,6 +9,13 @@ use crate::Subject;
 
 /// Field managers of Helm, whose fields a planned take-over may take.
 const HELM_MANAGERS: [&str; 2] = ["helm", "helm.sh"];
+
+/// Whether Helm manages all these fields, and nobody else any.
+fn helm_alone(conflicts: &[FieldConflict]) -> bool {
+    conflicts
+        .iter()
+        .all(|conflict| HELM_MANAGERS.contains(&conflict.manager.as_str()))
+}
 
 /// Asks the server what an apply would do. `defined` are the definitions that change in the same plan.
 pub(super) async fn of(
@@ -25,9 +32,7 @@ pub(super) async fn of(
         .await?;
     if let Trial::Conflict(others) = &trial
         && taken
-        && others
-            .iter()
-            .all(|other| HELM_MANAGERS.contains(&other.manager.as_str()))
+        && helm_alone(others)
     {
         trial = world
             .cluster
@@ -141,13 +146,7 @@ pub(super) async fn ownership(
         .try_apply(&manifest, FIELD_MANAGER, Ownership::Respect)
         .await?;
     Ok(match trial {
-        Trial::Conflict(others)
-            if others
-                .iter()
-                .all(|other| HELM_MANAGERS.contains(&other.manager.as_str())) =>
-        {
-            Ownership::Take
-        }
+        Trial::Conflict(others) if helm_alone(&others) => Ownership::Take,
         _ => Ownership::Respect,
     })
 }

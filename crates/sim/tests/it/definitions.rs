@@ -1,36 +1,31 @@
 //! Definitions of custom resources beside objects of their kinds.
 
-use std::collections::BTreeSet;
-
-use openg2p_plan::{Owner, Resource, ResourceId};
+use openg2p_plan::{Owner, ResourceId};
 use openg2p_ports::ObjectRef;
 use openg2p_sim::{Fault, Simulation, Trouble, differences};
 use serde_json::{Value, json};
 
 use crate::operator::{Ended, Wish, apply, converge, ledger, plain};
-use crate::tiny::{self, Shape};
+use crate::tiny::{self, Maker, Shape};
 
-fn resource(manifest: &Value, needs: &[&Resource]) -> Resource {
-    let kind = manifest["kind"].as_str().unwrap();
-    let name = manifest["metadata"]["name"].as_str().unwrap();
-    Resource {
-        id: ResourceId::new("kubernetes-object", &format!("{kind}/{name}")),
-        owner: Owner::Site,
-        desired: json!({"manifest": manifest}),
-        needs: needs.iter().map(|need| need.id.clone()).collect(),
-        follows: BTreeSet::new(),
-        why: "a test wants it".into(),
-        asked_by: String::new(),
-        part: "farm".into(),
-    }
+fn add(make: &mut Maker, manifest: &Value, needs: &[&ResourceId]) -> ResourceId {
+    let word = |value: &Value| value.as_str().unwrap().to_owned();
+    let name = format!(
+        "{}/{}",
+        word(&manifest["kind"]),
+        word(&manifest["metadata"]["name"])
+    );
+    let desired = json!({"manifest": manifest});
+    make.add("kubernetes-object", &name, &Owner::Site, desired, needs)
 }
 
 /// A definition with these fields, and an object of its kind.
 fn wish(fields: &[&str], spec: &Value) -> Wish {
+    let mut make = Maker::default();
     let labels = json!({"openg2p.org/owner": "site"});
     let farm =
         json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "farm", "labels": labels}});
-    let farm = resource(&farm, &[]);
+    let farm = add(&mut make, &farm, &[]);
     let properties: serde_json::Map<String, Value> = fields
         .iter()
         .map(|field| ((*field).to_owned(), json!({"type": "string"})))
@@ -41,12 +36,12 @@ fn wish(fields: &[&str], spec: &Value) -> Wish {
         "metadata": {"name": "oxen.farm.example.org", "labels": labels},
         "spec": {"group": "farm.example.org", "scope": "Namespaced", "names": {"kind": "Ox", "plural": "oxen"},
             "versions": [{"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": schema}}]}});
-    let definition = resource(&definition, &[]);
+    let definition = add(&mut make, &definition, &[]);
     let ox = json!({"apiVersion": "farm.example.org/v1", "kind": "Ox",
         "metadata": {"name": "bo", "namespace": "farm", "labels": labels}, "spec": spec});
-    let ox = resource(&ox, &[&farm, &definition]);
+    add(&mut make, &ox, &[&farm, &definition]);
     Wish {
-        resources: vec![farm, definition, ox],
+        resources: make.0,
         ..tiny::wish(&Shape::default())
     }
 }

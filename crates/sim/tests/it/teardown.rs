@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use openg2p_plan::{Fingerprint, Inputs, Plan, removal};
+use openg2p_plan::{Entry, Fingerprint, Inputs, Plan, removal};
 use openg2p_ports::ObjectRef;
 use openg2p_run::teardown::{Removed, Report, report};
 use openg2p_run::{Selection, dump::dump, entries_observed, lost_with_cluster, selected, still_needed};
@@ -45,10 +45,15 @@ fn remove(simulation: &Simulation, selection: &Selection, run: &str) -> Ended {
 pub(crate) fn removed(simulation: &Simulation, selection: &Selection) -> Report {
     let (entries, _) = selection.split(&ledger(simulation));
     remove(simulation, selection, "remove").well();
+    reported(simulation, selection, &entries)
+}
+
+/// The report on what was to go, as the world is now.
+pub(crate) fn reported(simulation: &Simulation, selection: &Selection, entries: &[Entry]) -> Report {
     let (_, others) = selection.split(&ledger(simulation));
     let removed = Removed {
         selection,
-        entries: &entries,
+        entries,
         others: &others,
     };
     let world = simulation.world();

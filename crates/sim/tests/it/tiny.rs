@@ -58,10 +58,12 @@ impl std::fmt::Display for Shape {
     }
 }
 
-struct Maker(Vec<Resource>);
+/// Resources in the making.
+#[derive(Default)]
+pub(crate) struct Maker(pub Vec<Resource>);
 
 impl Maker {
-    fn add(
+    pub(crate) fn add(
         &mut self,
         kind: &str,
         name: &str,

@@ -37,7 +37,9 @@ pub(super) fn run(args: &ValuesArgs, context: &Context<'_>) -> Result<Exit, CliE
         return Ok(Exit::Done);
     }
     let values = Values::try_from(values).map_err(|error| failed(&error))?;
-    let written = values.to_yaml().map_err(|error| failed(&error))?;
+    let written = values
+        .to_yaml()
+        .map_err(|error| failed(&error).at(path.display()))?;
     context.printer.data(&written);
     Ok(Exit::Done)
 }
