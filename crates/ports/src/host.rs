@@ -187,8 +187,8 @@ pub trait Host: Send + Sync {
     async fn unit(&self, unit: &str) -> Result<UnitState, PortError>;
     /// Installed versions of packages; absent names are not installed.
     async fn packages(&self, names: &[String]) -> Result<BTreeMap<String, String>, PortError>;
-    /// Installs packages by exact version from the bundle, with what they depend on. Gives the names that were
-    /// newly installed.
+    /// Installs packages by exact version from the bundle, with what they depend on, and finishes what a run that was cut off has left to do
+    /// for them. Gives the names that were newly installed.
     async fn install_packages(&self, wanted: &[(String, String)]) -> Result<Vec<String>, PortError>;
     /// Names that [`Host::install_packages`] would newly install; changes nothing.
     async fn simulate_packages(&self, wanted: &[(String, String)]) -> Result<Vec<String>, PortError>;

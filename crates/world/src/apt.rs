@@ -94,9 +94,8 @@ impl Apt<'_> {
             return Ok(());
         }
         if output.stderr.contains(CUT_OFF) {
-            let finish = Command::new("dpkg", ["--force-confold", "--configure", "--pending"]).deadline(900);
             // what it could not configure apt says in its own words
-            crate::process::run(finish, self.place).await?;
+            crate::process::run(finish(), self.place).await?;
         }
         self.checked(command).await.map(drop)
     }
@@ -109,7 +108,7 @@ impl Apt<'_> {
         let text = format!("{}\n{}", output.stdout, output.stderr);
         let tail: Vec<&str> = text.lines().rev().take(15).collect();
         let tail: Vec<&str> = tail.into_iter().rev().collect();
-        Err(PortError::new("host::packages", "apt-get with the bundle's packages", self.place, tail.join("\n"))
+        Err(PortError::new("host::packages", "apt-get or dpkg with the bundle's packages", self.place, tail.join("\n"))
             .hint(
                 "what apt says stands above. Broken or half installed packages: `dpkg --configure -a`, then `apt-get \
                  --fix-broken install`. Held ones: `apt-mark showhold`, `apt-mark unhold`. A package of another origin that \
@@ -144,6 +143,12 @@ impl Apt<'_> {
         self.changed(self.command(Self::install(wanted, false))).await
     }
 
+    /// Lets dpkg finish what it began. Where it was cut off behind the packages themselves, all of them are installed and only the work that
+    /// they gave to others still waits: that of `libc-bin`, say, which makes new libraries known. Where nothing waits, nothing is done.
+    pub(crate) async fn finish(&self) -> Result<(), PortError> {
+        self.checked(finish()).await.map(drop)
+    }
+
     pub(crate) async fn purge(&self, names: &[String]) -> Result<(), PortError> {
         let arguments = ["purge", "--yes", "-q"]
             .map(str::to_owned)
@@ -151,6 +156,10 @@ impl Apt<'_> {
             .chain(names.iter().cloned());
         self.changed(self.command(arguments)).await
     }
+}
+
+fn finish() -> Command {
+    Command::new("dpkg", ["--force-confold", "--configure", "--pending"]).deadline(900)
 }
 
 /// Tries out, in a folder that is gone afterwards, whether apt could install those of `wanted` (name and version) that are not

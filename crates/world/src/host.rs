@@ -399,9 +399,15 @@ impl Host for LocalHost {
     async fn install_packages(&self, wanted: &[(String, String)]) -> Result<Vec<String>, PortError> {
         let missing = self.missing(wanted).await?;
         let apt = self.apt();
-        apt.prepare().await?;
-        let new = apt.simulate(&missing).await?;
-        apt.install_now(&missing).await?;
+        let mut new = Vec::new();
+        if !missing.is_empty() {
+            apt.prepare().await?;
+            new = apt.simulate(&missing).await?;
+            apt.install_now(&missing).await?;
+        }
+        // Where nothing is missing, a run before this one was cut off behind the packages themselves; and for apt a package that only waits
+        // to be told of others is installed.
+        apt.finish().await?;
         Ok(new)
     }
 
@@ -417,11 +423,12 @@ impl Host for LocalHost {
         for _ in 0..2 {
             let left = crate::apt::with_traces(names, &self.name).await?;
             if left.is_empty() {
-                return Ok(());
+                break;
             }
             self.apt().purge(&left).await?;
         }
-        Ok(())
+        // Of ours nothing is there any more; what dpkg cannot finish now is not ours, and nothing to stop a removal for.
+        self.apt().finish().await.or(Ok(()))
     }
 
     async fn images(&self) -> Result<Option<BTreeMap<String, String>>, PortError> {

@@ -8,10 +8,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use openg2p_plan::Fingerprint;
+use openg2p_ports::Host as _;
 use openg2p_run::Memory;
+use openg2p_world::{BundleDirectory, LocalHost};
 
 use crate::cluster_site::Wish;
 use crate::engine::{Ended, Killer, walk};
@@ -311,16 +314,58 @@ fn packages_rest() {
     }
 }
 
-#[test]
-#[ignore = "needs a throw-away host with systemd: `cargo xtask kills`"]
-fn the_engine_killed_on_a_real_systemd_converges() {
+/// Where the tests of this file may work.
+fn throw_away_folder() -> PathBuf {
     let container = std::fs::read_to_string("/run/systemd/container").unwrap_or_default();
     assert_eq!(
         container.trim(),
         "systemd-nspawn",
         "this host is somebody's: packages would be installed on it"
     );
-    let folder = PathBuf::from(std::env::var_os("OPENG2P_KILLS_FOLDER").expect("OPENG2P_KILLS_FOLDER"));
+    PathBuf::from(std::env::var_os("OPENG2P_KILLS_FOLDER").expect("OPENG2P_KILLS_FOLDER"))
+}
+
+/// dpkg was cut off when all packages were there and `libc-bin` had still to be told of their libraries. Whoever installs or removes next
+/// misses nothing, and finishes that.
+#[tokio::test]
+#[ignore = "needs a throw-away host with systemd: `cargo xtask kills`"]
+async fn what_waits_behind_packages_that_are_all_there_is_finished() {
+    let folder = throw_away_folder();
+    let bundle = Arc::new(BundleDirectory::open_or_empty(&folder.join("no-bundle")));
+    let host = LocalHost::new("box1", bundle, folder.join("no-apt"));
+    let state = |name: &str| {
+        let format = "--showformat=${db:Status-Abbrev}\t${Version}";
+        says("dpkg-query", &["--show", format, name])
+    };
+    let package = |name: &str| {
+        let version = state(name).split('\t').next_back().unwrap().to_owned();
+        vec![(name.to_owned(), version)]
+    };
+    let rest = state("libc-bin");
+    assert!(rest.starts_with("ii "), "{rest}");
+    // nothing is missing; the one that waits is wanted itself; everything is gone already
+    let wanted = [Some(package("dpkg")), Some(package("libc-bin")), None];
+    for wanted in wanted {
+        says(
+            "dpkg-trigger",
+            &["--by-package=libc-bin", "--no-await", "ldconfig"],
+        );
+        assert_eq!(state("libc-bin"), rest.replacen("ii", "it", 1));
+        match &wanted {
+            Some(packages) => assert!(host.install_packages(packages).await.unwrap().is_empty()),
+            None => host
+                .purge_packages(&["openg2p-nowhere".to_owned()])
+                .await
+                .unwrap(),
+        }
+        assert_eq!(state("libc-bin"), rest, "{wanted:?}");
+    }
+}
+
+#[test]
+#[ignore = "needs a throw-away host with systemd: `cargo xtask kills`"]
+fn the_engine_killed_on_a_real_systemd_converges() {
+    let folder = throw_away_folder();
     let (wanted, seed) = (lot::kills(KILLS, SOAK), lot::seed());
     let life = Life { folder, seed };
     std::fs::create_dir_all(life.root()).unwrap();
