@@ -1,6 +1,7 @@
 //! Renders a chart.
 
 use std::borrow::Cow;
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::panic::{self, AssertUnwindSafe};
 use std::rc::Rc;
@@ -299,10 +300,18 @@ fn run(
         templates: HashMap::with_capacity(renderables.len()),
         parent: None,
     };
+    // A library comes with the chart and with each of its subcharts; its texts are read once. Only those that are equally long are
+    // compared.
+    let mut known: BTreeMap<(usize, &str), parser::Parsed> = BTreeMap::new();
     for renderable in &renderables {
-        let trees = parser::parse(&renderable.path, &renderable.text, functions::find)
-            .map_err(|fault| faults::parse_error(&renderable.path, &fault))?;
-        for tree in trees {
+        let parsed = match known.entry((renderable.text.len(), &renderable.text)) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => entry.insert(
+                parser::parse(&renderable.path, &renderable.text, functions::find)
+                    .map_err(|fault| faults::parse_error(&renderable.path, &fault))?,
+            ),
+        };
+        for tree in parsed.trees(&renderable.path) {
             set.add(Arc::new(tree));
         }
     }

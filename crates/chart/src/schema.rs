@@ -83,9 +83,15 @@ fn compiled(schema: &[u8]) -> Result<Arc<Validator>, String> {
 }
 
 /// The keyword `pattern` for expressions that `regex-lite` reads as ECMA-262 does. To compile the expressions of a schema for the large
-/// engine, which pays off for texts of megabytes, was a third of a rendering.
+/// engine, which pays off for texts of megabytes, was a third of a rendering. Every copy of an expression would have working memory of
+/// its own, so all share one; nobody asks what its groups found, which would be most of that memory.
 #[derive(Clone)]
-struct Pattern(regex_lite::Regex);
+struct Pattern(Arc<Expression>);
+
+struct Expression {
+    text: String,
+    compiled: regex_lite::Regex,
+}
 
 /// The keyword `pattern` as the library has it.
 struct Other(Validator);
@@ -96,18 +102,21 @@ static PATTERNS: LazyLock<Mutex<HashMap<String, Pattern>>> = LazyLock::new(Mutex
 const PATTERNS_KEPT: usize = 256;
 
 fn pattern(draft: Draft, value: &Json) -> Result<Box<dyn for<'i> Keyword<'i>>, ValidationError<'_>> {
-    if let Some(text) = value.as_str().filter(|text| is_plain(text)) {
+    if let Some(text) = value.as_str()
+        && let Some(plain) = without_captures(text)
+    {
         let mut known = PATTERNS.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(pattern) = known.get(text) {
             return Ok(Box::new(pattern.clone()));
         }
         // what it refuses is the library's to judge
-        if let Ok(compiled) = regex_lite::Regex::new(text) {
-            let pattern = Pattern(compiled);
+        if let Ok(compiled) = regex_lite::Regex::new(&plain) {
+            let text = text.to_owned();
+            let pattern = Pattern(Arc::new(Expression { text, compiled }));
             if known.len() >= PATTERNS_KEPT {
                 known.clear();
             }
-            known.insert(text.to_owned(), pattern.clone());
+            known.insert(pattern.0.text.clone(), pattern.clone());
             return Ok(Box::new(pattern));
         }
     }
@@ -116,48 +125,51 @@ fn pattern(draft: Draft, value: &Json) -> Result<Box<dyn for<'i> Keyword<'i>>, V
     Ok(Box::new(Other(validator)))
 }
 
-/// Whether an expression is made of what means the same to everybody: ASCII letters, digits and signs by themselves or escaped, classes of
-/// them, groups, repetitions, `|`, `^`, `$`. No `.`, no `\w`, no flags, nothing that looks around.
-fn is_plain(text: &str) -> bool {
+/// An expression with groups that keep nothing, if it is made of what means the same to everybody: ASCII letters, digits and signs by
+/// themselves or escaped, classes of them, groups, repetitions, `|`, `^`, `$`. No `.`, no `\w`, no flags, nothing that looks around.
+fn without_captures(text: &str) -> Option<String> {
+    let mut plain = String::with_capacity(text.len() + 16);
     let mut letters = text.chars().peekable();
     let mut class = false;
     while let Some(letter) = letters.next() {
+        plain.push(letter);
         let next = letters.peek().copied();
         match (letter, class) {
-            ('\\', _) => match letters.next() {
-                Some('x') => {
-                    let two = [letters.next(), letters.next()];
-                    if !two
-                        .iter()
-                        .all(|digit| digit.is_some_and(|digit| digit.is_ascii_hexdigit()))
-                    {
-                        return false;
+            ('\\', _) => {
+                let escaped = letters.next()?;
+                plain.push(escaped);
+                match escaped {
+                    'x' => {
+                        for digit in [letters.next()?, letters.next()?] {
+                            plain.push(Some(digit).filter(char::is_ascii_hexdigit)?);
+                        }
                     }
+                    sign if sign.is_ascii_punctuation() && !matches!(sign, '<' | '>') => {}
+                    _ => return None,
                 }
-                Some(sign) if sign.is_ascii_punctuation() && !matches!(sign, '<' | '>') => {}
-                _ => return false,
-            },
-            ('[', true) | (']' | '.', false) => return false,
+            }
+            ('[', true) | (']' | '.', false) => return None,
             ('[', false) => {
                 class = true;
                 if next == Some('^') {
-                    letters.next();
+                    plain.extend(letters.next());
                 }
                 // `[]` and `[^]` are read differently, as are `&&`, `--` and `~~` in a class
                 if letters.peek() == Some(&']') {
-                    return false;
+                    return None;
                 }
             }
             (']', true) => class = false,
-            ('&' | '-' | '~', true) if next == Some(letter) => return false,
-            ('(', false) if next == Some('?') => return false,
+            ('&' | '-' | '~', true) if next == Some(letter) => return None,
+            ('(', false) if next == Some('?') => return None,
+            ('(', false) => plain.push_str("?:"),
             // a brace that begins no repetition
-            ('{', false) if !next.is_some_and(|next| next.is_ascii_digit()) => return false,
+            ('{', false) if !next.is_some_and(|next| next.is_ascii_digit()) => return None,
             ('\n' | '\t' | ' '..='~', _) => {}
-            _ => return false,
+            _ => return None,
         }
     }
-    true
+    Some(plain)
 }
 
 impl<'i> Keyword<'i> for Pattern {
@@ -165,14 +177,16 @@ impl<'i> Keyword<'i> for Pattern {
         if self.is_valid(instance) {
             return Ok(());
         }
-        let pattern = self.0.as_str();
+        let pattern = &self.0.text;
         Err(ValidationError::custom(format!(
             "{instance} does not match \"{pattern}\""
         )))
     }
 
     fn is_valid(&self, instance: &'i Json) -> bool {
-        instance.as_str().is_none_or(|text| self.0.is_match(text))
+        instance
+            .as_str()
+            .is_none_or(|text| self.0.compiled.is_match(text))
     }
 }
 
@@ -207,6 +221,9 @@ mod tests {
 
     /// Expressions with texts to put to them; whether the small engine takes them.
     const EXPRESSIONS: &[(&str, bool)] = &[
+        ("^([(](a|\\()[)(]|(x(y)?)*)$", true),
+        ("^\\\\?(\\x28|\\x2g)$", false),
+        ("^(a|)(|b)()*$", true),
         ("^[a-z]+$", true),
         (
             "^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*)?$",
@@ -237,6 +254,10 @@ mod tests {
     ];
 
     const TEXTS: &[&str] = &[
+        "(()",
+        "(a(",
+        "xyx",
+        "b",
         "",
         "a",
         "A",
@@ -270,7 +291,7 @@ mod tests {
         let mut judged = 0;
         for draft in DRAFTS {
             for (expression, plain) in EXPRESSIONS {
-                assert_eq!(is_plain(expression), *plain, "{expression}");
+                assert_eq!(without_captures(expression).is_some(), *plain, "{expression}");
                 let schema = json!({"$schema": draft, "properties": {
                     "a": {"pattern": expression}, "b": {"type": "string", "pattern": expression}}});
                 let Ok(library) = jsonschema::validator_for(&schema) else {

@@ -2,10 +2,12 @@
 
 use std::convert::Infallible;
 use std::ffi::OsString;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap::builder::Resettable;
+use clap::{ArgAction, ArgMatches, Args, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::commands;
 
@@ -159,41 +161,82 @@ pub enum ColorWhen {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Write a first site file
-    Init(commands::init::InitArgs),
+    Init(Called<commands::init::InitArgs>),
     /// Find every mistake in the site file
-    Check(commands::check::CheckArgs),
+    Check(Called<commands::check::CheckArgs>),
     /// Show the site file as it is understood
-    Show(commands::show::ShowArgs),
+    Show(Called<commands::show::ShowArgs>),
     /// Make, check and list bundles: everything an installation needs, by digest
-    Bundle(commands::bundle::BundleCommand),
+    Bundle(Called<commands::bundle::BundleCommand>),
     /// Render, lint and list Helm charts, with Helm's options
-    Chart(commands::chart::ChartCommand),
+    Chart(Called<commands::chart::ChartCommand>),
     /// Show every change that apply would make
-    Plan(commands::plan::PlanArgs),
+    Plan(Called<commands::plan::PlanArgs>),
     /// Tell why a resource or a step of a plan is there, what it needs and what undoes it
-    Explain(commands::explain::ExplainArgs),
+    Explain(Called<commands::explain::ExplainArgs>),
     /// Make the site what its file says
-    Apply(commands::apply::ApplyArgs),
+    Apply(Called<commands::apply::ApplyArgs>),
     /// Tell whether the site is what its file says, and why not
-    Status(commands::status::StatusArgs),
+    Status(Called<commands::status::StatusArgs>),
     /// Find the cause of what ails the site, and what helps
-    Doctor(commands::doctor::DoctorArgs),
+    Doctor(Called<commands::doctor::DoctorArgs>),
     /// Prove that an environment pays: link, resolve, disburse, reconcile
-    Verify(commands::verify::VerifyArgs),
+    Verify(Called<commands::verify::VerifyArgs>),
     /// Remove a module, an environment, or the whole site
-    Destroy(commands::destroy::DestroyArgs),
+    Destroy(Called<commands::destroy::DestroyArgs>),
     /// Watch a run that goes on without you
-    Attach(commands::attach::AttachArgs),
+    Attach(Called<commands::attach::AttachArgs>),
     /// Print the site's own certificate authority, for devices to trust
-    Trust(commands::trust::TrustArgs),
+    Trust(Called<commands::trust::TrustArgs>),
     /// Keep the record of what is ours outside of the site, and put it back
-    Ledger(commands::ledger::LedgerCommand),
+    Ledger(Called<commands::ledger::LedgerCommand>),
     /// Speak frames on standard input and output (the program starts this on the lead node)
     #[command(hide = true)]
-    Agent(commands::lead_side::AgentArgs),
+    Agent(Called<commands::lead_side::AgentArgs>),
     /// Perform a run (the program starts this on the lead node)
     #[command(hide = true)]
-    Engine(commands::lead_side::EngineArgs),
+    Engine(Called<commands::lead_side::EngineArgs>),
+}
+
+/// What a verb takes, made when it is called: the options of all verbs together would be a twentieth of a small rendering. Clap's own `defer`
+/// would describe the verb with the words of the type.
+#[derive(Debug)]
+pub struct Called<T>(T);
+
+impl<T> Deref for Called<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T: FromArgMatches> FromArgMatches for Called<T> {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        T::from_arg_matches(matches).map(Self)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        self.0.update_from_arg_matches(matches)
+    }
+}
+
+impl<T: Args> Args for Called<T> {
+    fn group_id() -> Option<clap::Id> {
+        T::group_id()
+    }
+
+    fn augment_args(command: clap::Command) -> clap::Command {
+        command.defer(|command| {
+            let about = Resettable::from(command.get_about().cloned());
+            let long_about = Resettable::from(command.get_long_about().cloned());
+            T::augment_args(command).about(about).long_about(long_about)
+        })
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        T::augment_args_for_update(command)
+    }
 }
 
 impl Command {

@@ -12,7 +12,7 @@ use crate::helm::Helm;
 use crate::runner::Runner;
 
 /// How often each program renders; they take turns, so that a busy moment hits both.
-const ROUNDS: usize = 21;
+const ROUNDS: usize = 61;
 
 /// A chart with values.
 struct Subject {

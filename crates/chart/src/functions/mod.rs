@@ -35,9 +35,6 @@ mod urls;
 mod words;
 mod wrap;
 
-use std::collections::HashMap;
-use std::sync::OnceLock;
-
 use crate::template::signature::Function;
 
 /// Later groups hide earlier ones, as Helm's functions hide Sprig's and Sprig's hide Go's.
@@ -65,29 +62,61 @@ const GROUPS: &[&[Function]] = &[
     helm::FUNCTIONS,
 ];
 
+/// All of them by their names; of those with the same name, the one that hides the others is the last. They are sorted when the program
+/// is built: most renderings look up less than a table of them would cost.
+static SORTED: [&Function; COUNT] = sorted();
+
+const COUNT: usize = {
+    let (mut count, mut group) = (0, 0);
+    while group < GROUPS.len() {
+        count += GROUPS[group].len();
+        group += 1;
+    }
+    count
+};
+
+const fn sorted() -> [&'static Function; COUNT] {
+    let mut sorted = [&GROUPS[0][0]; COUNT];
+    let (mut count, mut group) = (0, 0);
+    while group < GROUPS.len() {
+        let mut member = 0;
+        while member < GROUPS[group].len() {
+            let function = &GROUPS[group][member];
+            let mut at = count;
+            while at > 0 && is_before(function.name.as_bytes(), sorted[at - 1].name.as_bytes()) {
+                sorted[at] = sorted[at - 1];
+                at -= 1;
+            }
+            sorted[at] = function;
+            count += 1;
+            member += 1;
+        }
+        group += 1;
+    }
+    sorted
+}
+
+const fn is_before(left: &[u8], right: &[u8]) -> bool {
+    let mut at = 0;
+    while at < left.len() && at < right.len() {
+        if left[at] != right[at] {
+            return left[at] < right[at];
+        }
+        at += 1;
+    }
+    left.len() < right.len()
+}
+
 /// The function of that name.
 pub(crate) fn find(name: &str) -> Option<&'static Function> {
-    static TABLE: OnceLock<HashMap<&'static str, &'static Function>> = OnceLock::new();
-    let table = TABLE.get_or_init(|| {
-        GROUPS
-            .iter()
-            .copied()
-            .flatten()
-            .map(|function| (function.name, function))
-            .collect()
-    });
-    table.get(name).copied()
+    let behind = SORTED.partition_point(|function| function.name <= name);
+    let last = SORTED[..behind].last()?;
+    (last.name == name).then_some(last)
 }
 
 /// The names of all functions, sorted.
 pub(crate) fn names() -> Vec<&'static str> {
-    let mut names: Vec<&'static str> = GROUPS
-        .iter()
-        .copied()
-        .flatten()
-        .map(|function| function.name)
-        .collect();
-    names.sort_unstable();
+    let mut names: Vec<&'static str> = SORTED.iter().map(|function| function.name).collect();
     names.dedup();
     names
 }

@@ -58,6 +58,8 @@ pub(crate) struct Engine<'e> {
     pub(crate) random: Option<&'e dyn Randomness>,
     /// `required` and `fail` stop nothing.
     pub(crate) lint: bool,
+    /// The name of the variable that every template begins with.
+    dollar: Arc<str>,
     includes: RefCell<HashMap<Arc<str>, u32>>,
     parsed: RefCell<HashMap<String, Rc<Vec<Arc<Tree>>>>>,
     depth: Cell<usize>,
@@ -77,6 +79,7 @@ impl<'e> Engine<'e> {
             lookup,
             random,
             lint: false,
+            dollar: "$".into(),
             includes: RefCell::default(),
             parsed: RefCell::default(),
             depth: Cell::new(0),
@@ -130,9 +133,10 @@ impl<'e> Engine<'e> {
             engine: self,
             set,
             tree,
-            variables: vec![("$".into(), data.clone())],
+            variables: vec![(Arc::clone(&self.dollar), data.clone())],
             at: At::Nothing,
-            out: Vec::new(),
+            // most templates write a few lines
+            out: Vec::with_capacity(256),
         };
         match state.walk(&data, &tree.nodes) {
             Ok(()) => Ok(state.out),
@@ -169,10 +173,11 @@ impl<'e> Engine<'e> {
         let trees = if let Some(trees) = known {
             trees
         } else {
-            let trees = super::parser::parse("gotpl", text, crate::functions::find).map_err(|fault| {
+            const NAME: &str = "gotpl";
+            let parsed = super::parser::parse(NAME, text, crate::functions::find).map_err(|fault| {
                 fault.prefixed(&format!("cannot parse template {}: ", format::quote(text)))
             })?;
-            let trees = Rc::new(trees.into_iter().map(Arc::new).collect::<Vec<_>>());
+            let trees = Rc::new(parsed.trees(NAME).into_iter().map(Arc::new).collect::<Vec<_>>());
             self.parsed
                 .borrow_mut()
                 .insert(text.to_owned(), Rc::clone(&trees));
@@ -339,7 +344,7 @@ impl<'t> State<'t, '_> {
                 self.variables.truncate(mark);
                 result
             }
-            Node::Template { offset, name, pipe } => self.walk_template(dot, *offset, name, pipe.as_ref()),
+            Node::Template { offset, name, pipe } => self.walk_template(dot, *offset, name, pipe.as_deref()),
             Node::Break => Err(Halt::Break),
             Node::Continue => Err(Halt::Continue),
         }
@@ -493,7 +498,7 @@ impl<'t> State<'t, '_> {
             engine: self.engine,
             set: self.set,
             tree: &tree,
-            variables: vec![("$".into(), data.clone())],
+            variables: vec![(Arc::clone(&self.engine.dollar), data.clone())],
             at: At::Nothing,
             out: std::mem::take(&mut self.out),
         };

@@ -66,8 +66,17 @@ pub(crate) fn quote_bytes(bytes: &[u8], ascii: bool) -> String {
     let mut out = String::with_capacity(bytes.len() + 2);
     out.push('"');
     for chunk in bytes.utf8_chunks() {
-        for character in chunk.valid().chars() {
-            push_quoted(&mut out, character, '"', ascii);
+        let valid = chunk.valid();
+        // most texts have nothing to escape
+        if valid
+            .bytes()
+            .all(|byte| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\'))
+        {
+            out.push_str(valid);
+        } else {
+            for character in valid.chars() {
+                push_quoted(&mut out, character, '"', ascii);
+            }
         }
         for byte in chunk.invalid() {
             out.push_str(&format!("\\x{byte:02x}"));

@@ -1,6 +1,5 @@
 //! Divides a template into tokens, state by state as Go's `text/template/parse` does, so that positions and errors agree.
 
-use std::borrow::Cow;
 use std::collections::VecDeque;
 
 use super::format::{is_printable, quote};
@@ -42,11 +41,11 @@ pub(super) enum Token {
     With,
 }
 
-/// One token. Its text is a part of the template; that of an error is its message.
-#[derive(Clone, Debug)]
+/// One token. Its text is a part of the template; an error has none, the lexer has its message.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Item<'t> {
     pub(super) token: Token,
-    pub(super) text: Cow<'t, str>,
+    pub(super) text: &'t str,
     pub(super) offset: usize,
     pub(super) line: usize,
 }
@@ -56,7 +55,6 @@ impl Item<'_> {
     pub(super) fn shown(&self) -> String {
         match self.token {
             Token::Eof => "EOF".to_owned(),
-            Token::Error => self.text.to_string(),
             Token::Block
             | Token::Break
             | Token::Continue
@@ -73,7 +71,7 @@ impl Item<'_> {
                 let head: String = self.text.chars().take(10).collect();
                 format!("{}...", quote(&head))
             }
-            _ => quote(&self.text),
+            _ => quote(self.text),
         }
     }
 }
@@ -86,6 +84,8 @@ pub(super) struct Lexer<'t> {
     line: usize,
     /// Found, but not taken yet: a few at most.
     items: VecDeque<Item<'t>>,
+    /// What is wrong, once an error was found; nothing comes behind it.
+    problem: String,
     /// Between delimiters.
     inside: bool,
     depth: i64,
@@ -102,14 +102,12 @@ fn is_alphanumeric(character: char) -> bool {
     character == '_' || character.is_alphabetic() || character.is_numeric()
 }
 
-fn has_left_marker(text: &str) -> bool {
-    let mut characters = text.chars();
-    characters.next() == Some('-') && characters.next().is_some_and(is_space)
+fn is_space_byte(byte: u8) -> bool {
+    is_space(char::from(byte))
 }
 
-fn has_right_marker(text: &str) -> bool {
-    let mut characters = text.chars();
-    characters.next().is_some_and(is_space) && characters.next() == Some('-')
+fn lines(text: &str) -> usize {
+    text.bytes().filter(|byte| *byte == b'\n').count()
 }
 
 impl<'t> Lexer<'t> {
@@ -119,7 +117,8 @@ impl<'t> Lexer<'t> {
             at: 0,
             start: 0,
             line: 1,
-            items: VecDeque::new(),
+            items: VecDeque::with_capacity(4),
+            problem: String::new(),
             inside: false,
             depth: 0,
         }
@@ -129,7 +128,7 @@ impl<'t> Lexer<'t> {
     pub(super) fn take(&mut self) -> Item<'t> {
         loop {
             match self.items.front() {
-                Some(item) if matches!(item.token, Token::Error | Token::Eof) => return item.clone(),
+                Some(item) if matches!(item.token, Token::Error | Token::Eof) => return *item,
                 Some(_) => {}
                 None => {
                     // What cannot go on has left an error or the end behind.
@@ -146,8 +145,24 @@ impl<'t> Lexer<'t> {
         }
     }
 
+    /// What is wrong, behind a token that is an error.
+    pub(super) fn problem(&self) -> &str {
+        &self.problem
+    }
+
     fn rest(&self) -> &'t str {
         &self.text[self.at..]
+    }
+
+    /// The byte so far ahead; those of a template's marks are never a part of another character.
+    fn byte(&self, ahead: usize) -> Option<u8> {
+        self.text.as_bytes().get(self.at + ahead).copied()
+    }
+
+    /// How many bytes come before the first that is not wanted.
+    fn run(&self, wanted: impl Fn(u8) -> bool) -> usize {
+        let rest = &self.text.as_bytes()[self.at..];
+        rest.iter().position(|byte| !wanted(*byte)).unwrap_or(rest.len())
     }
 
     fn peek(&self) -> Option<char> {
@@ -162,27 +177,29 @@ impl<'t> Lexer<'t> {
 
     fn emit(&mut self, token: Token) {
         let text = &self.text[self.start..self.at];
-        let lines = text.bytes().filter(|byte| *byte == b'\n').count();
         self.items.push_back(Item {
             token,
-            text: Cow::Borrowed(text),
+            text,
             offset: self.start,
             line: self.line,
         });
-        self.line += lines;
+        // No other token goes over a line.
+        if matches!(token, Token::Text | Token::Space | Token::RawString) {
+            self.line += lines(text);
+        }
         self.start = self.at;
     }
 
     fn ignore(&mut self) {
-        let skipped = &self.text[self.start..self.at];
-        self.line += skipped.bytes().filter(|byte| *byte == b'\n').count();
+        self.line += lines(&self.text[self.start..self.at]);
         self.start = self.at;
     }
 
     fn fail(&mut self, text: impl Into<String>) -> Step {
+        self.problem = text.into();
         self.items.push_back(Item {
             token: Token::Error,
-            text: Cow::Owned(text.into()),
+            text: "",
             offset: self.start,
             line: self.line,
         });
@@ -192,7 +209,7 @@ impl<'t> Lexer<'t> {
     /// Emits text up to the next action; nothing at the end of the template.
     fn text_until_action(&mut self) -> Step {
         loop {
-            let Some(found) = self.rest().find("{{") else {
+            let Some(open) = self.opening() else {
                 self.at = self.text.len();
                 if self.at > self.start {
                     self.emit(Token::Text);
@@ -200,9 +217,8 @@ impl<'t> Lexer<'t> {
                 self.emit(Token::Eof);
                 return None;
             };
-            let open = self.at + found;
             let after = open + 2;
-            let trims = has_left_marker(&self.text[after..]);
+            let trims = matches!(self.text.as_bytes()[after..], [b'-', space, ..] if is_space_byte(space));
             let before = &self.text[self.start..open];
             let kept = if trims {
                 before.trim_end_matches(is_space).len()
@@ -231,6 +247,18 @@ impl<'t> Lexer<'t> {
         }
     }
 
+    /// Where the next action begins.
+    fn opening(&self) -> Option<usize> {
+        let mut from = self.at;
+        loop {
+            let open = from + self.text[from..].find('{')?;
+            if self.text.as_bytes().get(open + 1) == Some(&b'{') {
+                return Some(open);
+            }
+            from = open + 1;
+        }
+    }
+
     fn comment(&mut self) -> Step {
         let Some(end) = self.text[self.at + 2..].find("*/") else {
             return self.fail("unclosed comment");
@@ -246,11 +274,11 @@ impl<'t> Lexer<'t> {
     }
 
     fn at_right_delim(&self) -> (bool, bool) {
-        let rest = self.rest();
-        if has_right_marker(rest) && rest[2..].starts_with("}}") {
-            return (true, true);
+        match self.text.as_bytes()[self.at..] {
+            [b'}', b'}', ..] => (true, false),
+            [space, b'-', b'}', b'}', ..] if is_space_byte(space) => (true, true),
+            _ => (false, false),
         }
-        (rest.starts_with("}}"), false)
     }
 
     fn after_delim(&mut self, trims: bool) {
@@ -259,8 +287,7 @@ impl<'t> Lexer<'t> {
         }
         self.at += 2;
         if trims {
-            let rest = self.rest();
-            self.at += rest.len() - rest.trim_start_matches(is_space).len();
+            self.at += self.run(is_space_byte);
         }
     }
 
@@ -280,8 +307,7 @@ impl<'t> Lexer<'t> {
         self.at += 2;
         self.emit(Token::RightDelim);
         if trims {
-            let rest = self.rest();
-            self.at += rest.len() - rest.trim_start_matches(is_space).len();
+            self.at += self.run(is_space_byte);
             self.ignore();
         }
         self.inside = false;
@@ -352,31 +378,35 @@ impl<'t> Lexer<'t> {
     }
 
     fn space(&mut self) {
-        let rest = self.rest();
-        let length = rest.len() - rest.trim_start_matches(is_space).len();
-        self.at += length;
+        let length = self.run(is_space_byte);
         // The last space may belong to a trim marker.
-        let last = self.at - 1;
-        if has_right_marker(&self.text[last..]) && self.text[last + 2..].starts_with("}}") {
-            self.at = last;
-            if length == 1 {
-                return;
-            }
+        self.at += length - 1;
+        if !matches!(self.at_right_delim(), (true, true)) {
+            self.at += 1;
+        } else if length == 1 {
+            return;
         }
         self.emit(Token::Space);
     }
 
     fn at_terminator(&self) -> bool {
-        match self.peek() {
-            None | Some('.' | ',' | '|' | ':' | ')' | '(') => true,
-            Some(character) => is_space(character) || self.rest().starts_with("}}"),
+        match self.byte(0) {
+            None | Some(b'.' | b',' | b'|' | b':' | b')' | b'(') => true,
+            Some(b'}') => self.byte(1) == Some(b'}'),
+            Some(byte) => is_space_byte(byte),
+        }
+    }
+
+    /// Passes over letters and digits; nearly all are ASCII.
+    fn word(&mut self) {
+        self.at += self.run(|byte| byte == b'_' || byte.is_ascii_alphanumeric());
+        while self.peek().is_some_and(is_alphanumeric) {
+            self.next();
         }
     }
 
     fn identifier(&mut self) -> Step {
-        while self.peek().is_some_and(is_alphanumeric) {
-            self.next();
-        }
+        self.word();
         if !self.at_terminator() {
             let found = self.peek();
             return self.fail(format!("bad character {}", unicode(found)));
@@ -405,9 +435,7 @@ impl<'t> Lexer<'t> {
             self.emit(if token == Token::Field { Token::Dot } else { token });
             return Some(());
         }
-        while self.peek().is_some_and(is_alphanumeric) {
-            self.next();
-        }
+        self.word();
         if !self.at_terminator() {
             let found = self.peek();
             return self.fail(format!("bad character {}", unicode(found)));
@@ -417,8 +445,9 @@ impl<'t> Lexer<'t> {
     }
 
     /// Skips to the closing mark of a constant on one line; false where there is none.
-    fn closed(&mut self, mark: char) -> bool {
+    fn closed(&mut self, mark: u8) -> bool {
         loop {
+            self.at += self.run(|byte| !(matches!(byte, b'\\' | b'\n') || byte == mark));
             match self.next() {
                 Some('\\') => {
                     if matches!(self.next(), None | Some('\n')) {
@@ -426,14 +455,13 @@ impl<'t> Lexer<'t> {
                     }
                 }
                 None | Some('\n') => return false,
-                Some(character) if character == mark => return true,
-                Some(_) => {}
+                Some(_) => return true,
             }
         }
     }
 
     fn quoted(&mut self) -> Step {
-        if !self.closed('"') {
+        if !self.closed(b'"') {
             return self.fail("unterminated quoted string");
         }
         self.emit(Token::String);
@@ -441,7 +469,7 @@ impl<'t> Lexer<'t> {
     }
 
     fn character(&mut self) -> Step {
-        if !self.closed('\'') {
+        if !self.closed(b'\'') {
             return self.fail("unterminated character constant");
         }
         self.emit(Token::CharConstant);

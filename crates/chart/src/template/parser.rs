@@ -1,13 +1,12 @@
 //! Reads a template into trees: Go's `text/template/parse`, with its look-ahead, its checks and its errors.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::fault::{Fault, Location};
 use super::format::quote;
 use super::lexer::{Item, Lexer, Token};
 use super::signature::Function;
-use super::syntax::{Branch, Node, Source, Text, Tree};
+use super::syntax::{Branch, Node, Source, Text, Tree, is_empty};
 
 /// How deep parentheses and blocks may be nested: enough for any author, few enough for the stack.
 const MAX_DEPTH: usize = 500;
@@ -15,54 +14,73 @@ const MAX_DEPTH: usize = 500;
 /// Finds a function by its name.
 pub(crate) type Lookup = fn(&str) -> Option<&'static Function>;
 
-/// Reads one file into the trees that it defines and, as the last one, its own.
-pub(crate) fn parse(name: &str, text: &str, lookup: Lookup) -> Result<Vec<Tree>, Fault> {
-    let source = Arc::new(Source {
-        name: name.into(),
-        text: text.to_owned(),
-    });
+/// A text that was read, of whichever files it is the text.
+pub(crate) struct Parsed {
+    text: Arc<str>,
+    /// What it defines, by their names.
+    defined: Vec<(Arc<str>, Arc<Vec<Node>>)>,
+    nodes: Arc<Vec<Node>>,
+}
+
+impl Parsed {
+    /// The trees that a file of this text and that name defines and, as the last one, its own.
+    pub(crate) fn trees(&self, name: &str) -> Vec<Tree> {
+        let source = Arc::new(Source {
+            name: name.into(),
+            text: Arc::clone(&self.text),
+        });
+        let tree = |name: &Arc<str>, nodes: &Arc<Vec<Node>>| Tree {
+            name: Arc::clone(name),
+            source: Arc::clone(&source),
+            nodes: Arc::clone(nodes),
+        };
+        let root = tree(&source.name, &self.nodes);
+        let mut trees = Vec::with_capacity(self.defined.len() + 1);
+        trees.extend(self.defined.iter().map(|(name, nodes)| tree(name, nodes)));
+        match trees.iter().position(|tree| tree.name == root.name) {
+            Some(at) if trees[at].is_empty() => {
+                trees.remove(at);
+            }
+            Some(at) if root.is_empty() => {
+                let named = trees.remove(at);
+                trees.push(named);
+                return trees;
+            }
+            _ => {}
+        }
+        trees.push(root);
+        trees
+    }
+}
+
+/// Reads the text of a file; errors name the file.
+pub(crate) fn parse(name: &str, text: &str, lookup: Lookup) -> Result<Parsed, Fault> {
     let mut parser = Parser {
         lexer: Lexer::new(text),
-        buffer: [end(), end(), end()],
+        buffer: [END; 3],
         peeked: 0,
-        source: Arc::clone(&source),
+        name,
         lookup,
         variables: vec!["$".into()],
         ranges: 0,
         action_line: 0,
         depth: 0,
-        trees: Vec::new(),
+        defined: Vec::new(),
     };
     let nodes = parser.root()?;
-    let root = Tree {
-        name: Arc::clone(&source.name),
-        source,
-        nodes,
-    };
-    let mut trees = parser.trees;
-    match trees.iter().position(|tree| tree.name == root.name) {
-        Some(at) if trees[at].is_empty() => {
-            trees.remove(at);
-        }
-        Some(at) if root.is_empty() => {
-            let named = trees.remove(at);
-            trees.push(named);
-            return Ok(trees);
-        }
-        _ => {}
-    }
-    trees.push(root);
-    Ok(trees)
+    Ok(Parsed {
+        text: text.into(),
+        defined: parser.defined,
+        nodes: Arc::new(nodes),
+    })
 }
 
-fn end() -> Item<'static> {
-    Item {
-        token: Token::Eof,
-        text: Cow::Borrowed(""),
-        offset: 0,
-        line: 0,
-    }
-}
+const END: Item<'static> = Item {
+    token: Token::Eof,
+    text: "",
+    offset: 0,
+    line: 0,
+};
 
 /// How a list of nodes ended.
 enum End {
@@ -75,13 +93,14 @@ pub(super) struct Parser<'t> {
     /// Go's look-ahead; the first slot is the token that errors are placed at.
     buffer: [Item<'t>; 3],
     peeked: usize,
-    source: Arc<Source>,
+    /// That of the file.
+    name: &'t str,
     pub(super) lookup: Lookup,
     pub(super) variables: Vec<Arc<str>>,
     ranges: usize,
     action_line: usize,
     depth: usize,
-    trees: Vec<Tree>,
+    defined: Vec<(Arc<str>, Arc<Vec<Node>>)>,
 }
 
 pub(super) type Parse<T> = Result<T, Fault>;
@@ -93,7 +112,7 @@ impl<'t> Parser<'t> {
         } else {
             self.buffer[0] = self.lexer.take();
         }
-        self.buffer[self.peeked].clone()
+        self.buffer[self.peeked]
     }
 
     pub(super) fn backup(&mut self) {
@@ -116,7 +135,7 @@ impl<'t> Parser<'t> {
             self.peeked = 1;
             self.buffer[0] = self.lexer.take();
         }
-        self.buffer[self.peeked - 1].clone()
+        self.buffer[self.peeked - 1]
     }
 
     pub(super) fn next_non_space(&mut self) -> Item<'t> {
@@ -136,9 +155,9 @@ impl<'t> Parser<'t> {
 
     pub(super) fn fail<T>(&self, text: impl AsRef<str>) -> Parse<T> {
         let line = self.buffer[0].line;
-        let name = &self.source.name;
+        let name = self.name;
         let location = Location {
-            file: Arc::clone(name),
+            file: name.into(),
             line,
             column: 0,
         };
@@ -147,16 +166,17 @@ impl<'t> Parser<'t> {
 
     pub(super) fn unexpected<T>(&self, item: &Item<'_>, context: &str) -> Parse<T> {
         if item.token == Token::Error {
+            let problem = self.lexer.problem();
             let mut extra = String::new();
             if self.action_line != 0 && self.action_line != item.line {
-                let place = format!("{}:{}", self.source.name, self.action_line);
-                extra = if item.text.ends_with(" action") {
+                let place = format!("{}:{}", self.name, self.action_line);
+                extra = if problem.ends_with(" action") {
                     format!(" started at {place}")
                 } else {
                     format!(" in action started at {place}")
                 };
             }
-            return self.fail(format!("{}{extra}", item.shown()));
+            return self.fail(format!("{problem}{extra}"));
         }
         self.fail(format!("unexpected {} in {context}", item.shown()))
     }
@@ -226,21 +246,16 @@ impl<'t> Parser<'t> {
     }
 
     fn add(&mut self, name: Arc<str>, nodes: Vec<Node>) -> Parse<()> {
-        let tree = Tree {
-            name,
-            source: Arc::clone(&self.source),
-            nodes,
-        };
-        match self.trees.iter().position(|known| known.name == tree.name) {
-            Some(at) if self.trees[at].is_empty() => self.trees[at] = tree,
-            Some(_) if tree.is_empty() => {}
+        match self.defined.iter().position(|(known, _)| *known == name) {
+            Some(at) if is_empty(&self.defined[at].1) => self.defined[at] = (name, Arc::new(nodes)),
+            Some(_) if is_empty(&nodes) => {}
             Some(_) => {
                 return self.fail(format!(
                     "template: multiple definition of template {}",
-                    quote(&tree.name)
+                    quote(&name)
                 ));
             }
-            None => self.trees.push(tree),
+            None => self.defined.push((name, Arc::new(nodes))),
         }
         Ok(())
     }
@@ -332,7 +347,7 @@ impl<'t> Parser<'t> {
         Ok(None)
     }
 
-    fn control(&mut self, context: &str) -> Parse<Branch> {
+    fn control(&mut self, context: &str) -> Parse<Box<Branch>> {
         let scope = self.variables.len();
         let pipe = self.pipeline(context, Token::RightDelim)?;
         let range = usize::from(context == "range");
@@ -359,11 +374,11 @@ impl<'t> Parser<'t> {
             }
         };
         self.variables.truncate(scope);
-        Ok(Branch {
+        Ok(Box::new(Branch {
             pipe,
             body,
             otherwise,
-        })
+        }))
     }
 
     fn block(&mut self) -> Parse<Node> {
@@ -382,7 +397,7 @@ impl<'t> Parser<'t> {
         Ok(Node::Template {
             offset: item.offset,
             name,
-            pipe: Some(pipe),
+            pipe: Some(Box::new(pipe)),
         })
     }
 
@@ -393,7 +408,7 @@ impl<'t> Parser<'t> {
         let mut pipe = None;
         if self.next_non_space().token != Token::RightDelim {
             self.backup();
-            pipe = Some(self.pipeline(CONTEXT, Token::RightDelim)?);
+            pipe = Some(Box::new(self.pipeline(CONTEXT, Token::RightDelim)?));
         }
         Ok(Node::Template {
             offset: item.offset,
@@ -404,7 +419,7 @@ impl<'t> Parser<'t> {
 
     fn template_name(&mut self, item: &Item<'_>, context: &str) -> Parse<Arc<str>> {
         match item.token {
-            Token::String | Token::RawString => match self.text(&item.text)? {
+            Token::String | Token::RawString => match self.text(item.text)? {
                 Text::Utf8(name) => Ok(name),
                 Text::Raw(bytes) => Ok(super::format::text_of(&bytes).into()),
             },

@@ -61,7 +61,7 @@ impl Parser<'_> {
             // A space may stand between the variable and what follows.
             let after = self.peek();
             let next = self.peek_non_space();
-            let name: Arc<str> = variable.text.as_ref().into();
+            let name: Arc<str> = variable.text.into();
             if matches!(next.token, Token::Assign | Token::Declare) {
                 pipe.assign = next.token == Token::Assign;
                 self.next_non_space();
@@ -120,6 +120,10 @@ impl Parser<'_> {
         loop {
             self.peek_non_space();
             if let Some(operand) = self.operand()? {
+                if command.args.len() == command.args.capacity() {
+                    // a function and two arguments, rarely more
+                    command.args.reserve_exact(2);
+                }
                 command.args.push(operand);
             }
             let item = self.next();
@@ -176,15 +180,15 @@ impl Parser<'_> {
         let item = self.next_non_space();
         let mut offset = item.offset;
         let kind = match item.token {
-            Token::Identifier => match (self.lookup)(&item.text) {
+            Token::Identifier => match (self.lookup)(item.text) {
                 Some(function) => ExprKind::Function(function),
-                None => return self.fail(format!("function {} not defined", quote(&item.text))),
+                None => return self.fail(format!("function {} not defined", quote(item.text))),
             },
             Token::Dot => ExprKind::Dot,
             Token::Nil => ExprKind::Nil,
             Token::Variable => {
                 if !self.variables.iter().any(|known| **known == *item.text) {
-                    return self.fail(format!("undefined variable {}", quote(&item.text)));
+                    return self.fail(format!("undefined variable {}", quote(item.text)));
                 }
                 ExprKind::Variable(item.text.into(), Vec::new())
             }
@@ -192,9 +196,9 @@ impl Parser<'_> {
             Token::Bool => ExprKind::Bool(item.text == "true"),
             Token::Number | Token::CharConstant => {
                 let value: Result<Number, String> = if item.token == Token::Number {
-                    constants::number(&item.text)
+                    constants::number(item.text)
                 } else {
-                    constants::character(&item.text)
+                    constants::character(item.text)
                 };
                 match value {
                     Ok(value) => ExprKind::Number {
@@ -211,7 +215,7 @@ impl Parser<'_> {
                 ExprKind::Pipe(Box::new(pipe))
             }
             Token::String | Token::RawString => ExprKind::Str {
-                value: self.text(&item.text)?,
+                value: self.text(item.text)?,
                 text: item.text.into(),
             },
             _ => {

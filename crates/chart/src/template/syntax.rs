@@ -9,7 +9,7 @@ use super::signature::Function;
 #[derive(Debug)]
 pub(crate) struct Source {
     pub(crate) name: Arc<str>,
-    pub(crate) text: String,
+    pub(crate) text: Arc<str>,
 }
 
 impl Source {
@@ -33,28 +33,35 @@ impl Source {
 pub(crate) struct Tree {
     pub(crate) name: Arc<str>,
     pub(crate) source: Arc<Source>,
-    pub(crate) nodes: Vec<Node>,
+    /// Files of the same text share them: a library comes with every chart that depends on it.
+    pub(crate) nodes: Arc<Vec<Node>>,
 }
 
 impl Tree {
     /// Whether nothing but white space is in it; such a definition never replaces another one.
     pub(crate) fn is_empty(&self) -> bool {
-        self.nodes
-            .iter()
-            .all(|node| matches!(node, Node::Text(text) if text.trim().is_empty()))
+        is_empty(&self.nodes)
     }
+}
+
+/// Whether nothing but white space is in it.
+pub(super) fn is_empty(nodes: &[Node]) -> bool {
+    nodes
+        .iter()
+        .all(|node| matches!(node, Node::Text(text) if text.trim().is_empty()))
 }
 
 pub(crate) enum Node {
     Text(Arc<str>),
     Action(Pipe),
-    If(Branch),
-    Range(Branch),
-    With(Branch),
+    // In boxes, because every text would take as much room as they do.
+    If(Box<Branch>),
+    Range(Box<Branch>),
+    With(Box<Branch>),
     Template {
         offset: usize,
         name: Arc<str>,
-        pipe: Option<Pipe>,
+        pipe: Option<Box<Pipe>>,
     },
     Break,
     Continue,

@@ -118,6 +118,8 @@ pub(super) struct Scanner<'t> {
     pub(super) offset: usize,
     pub(super) mark: Mark,
     tokens: VecDeque<Token<'t>>,
+    /// Whether the first token is there and stays the first: it is looked at many times.
+    settled: bool,
     parsed: usize,
     pub(super) indent: i64,
     indents: Vec<i64>,
@@ -149,7 +151,9 @@ impl<'t> Scanner<'t> {
             text,
             offset: 0,
             mark: Mark::default(),
-            tokens: VecDeque::new(),
+            // those of a short collection, which may turn out to be a key
+            tokens: VecDeque::with_capacity(64),
+            settled: false,
             parsed: 0,
             indent: -1,
             indents: Vec::new(),
@@ -161,7 +165,10 @@ impl<'t> Scanner<'t> {
 
     /// The next token, without taking it.
     pub(super) fn peek(&mut self) -> Scan<&Token<'t>> {
-        self.fetch_more()?;
+        if !self.settled {
+            self.fetch_more()?;
+            self.settled = true;
+        }
         match self.tokens.front() {
             Some(token) => Ok(token),
             None => Err(Problem::reader("unexpected end of the stream")),
@@ -170,7 +177,8 @@ impl<'t> Scanner<'t> {
 
     /// Takes the next token.
     pub(super) fn next(&mut self) -> Scan<Token<'t>> {
-        self.fetch_more()?;
+        self.peek()?;
+        self.settled = false;
         self.parsed += 1;
         self.tokens
             .pop_front()
