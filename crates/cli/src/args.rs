@@ -306,6 +306,19 @@ mod tests {
     }
 
     #[test]
+    fn a_verb_that_is_called_is_described_as_in_the_list_of_verbs() {
+        let listed = Cli::command();
+        let mut called = Cli::command();
+        called.build();
+        for verb in listed.get_subcommands() {
+            let same = called.find_subcommand(verb.get_name()).unwrap();
+            assert!(verb.get_about().is_some(), "{}", verb.get_name());
+            assert_eq!(same.get_about(), verb.get_about());
+            assert_eq!(same.get_long_about(), verb.get_long_about());
+        }
+    }
+
+    #[test]
     fn a_values_file_is_meant_by_charts_only() {
         let words = |line: &str| -> Vec<OsString> { line.split(' ').map(Into::into).collect() };
         assert_eq!(
