@@ -102,15 +102,15 @@ static PATTERNS: LazyLock<Mutex<HashMap<String, Pattern>>> = LazyLock::new(Mutex
 const PATTERNS_KEPT: usize = 256;
 
 fn pattern(draft: Draft, value: &Json) -> Result<Box<dyn for<'i> Keyword<'i>>, ValidationError<'_>> {
-    if let Some(text) = value.as_str()
-        && let Some(plain) = without_captures(text)
-    {
+    if let Some(text) = value.as_str() {
         let mut known = PATTERNS.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(pattern) = known.get(text) {
             return Ok(Box::new(pattern.clone()));
         }
         // what it refuses is the library's to judge
-        if let Ok(compiled) = regex_lite::Regex::new(&plain) {
+        if let Some(plain) = without_captures(text)
+            && let Ok(compiled) = regex_lite::Regex::new(&plain)
+        {
             let text = text.to_owned();
             let pattern = Pattern(Arc::new(Expression { text, compiled }));
             if known.len() >= PATTERNS_KEPT {

@@ -129,17 +129,11 @@ impl Apt<'_> {
 
     /// Names that would be newly installed.
     pub(crate) async fn simulate(&self, wanted: &[(String, String)]) -> Result<Vec<String>, PortError> {
-        if wanted.is_empty() {
-            return Ok(Vec::new());
-        }
         let output = self.checked(self.command(Self::install(wanted, true))).await?;
         Ok(newly_installed(&output))
     }
 
     pub(crate) async fn install_now(&self, wanted: &[(String, String)]) -> Result<(), PortError> {
-        if wanted.is_empty() {
-            return Ok(());
-        }
         self.changed(self.command(Self::install(wanted, false))).await
     }
 

@@ -413,6 +413,9 @@ impl Host for LocalHost {
 
     async fn simulate_packages(&self, wanted: &[(String, String)]) -> Result<Vec<String>, PortError> {
         let missing = self.missing(wanted).await?;
+        if missing.is_empty() {
+            return Ok(Vec::new());
+        }
         let apt = self.apt();
         apt.prepare().await?;
         apt.simulate(&missing).await

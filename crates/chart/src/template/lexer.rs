@@ -381,7 +381,7 @@ impl<'t> Lexer<'t> {
         let length = self.run(is_space_byte);
         // The last space may belong to a trim marker.
         self.at += length - 1;
-        if !matches!(self.at_right_delim(), (true, true)) {
+        if self.at_right_delim() != (true, true) {
             self.at += 1;
         } else if length == 1 {
             return;

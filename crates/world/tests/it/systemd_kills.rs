@@ -360,6 +360,31 @@ async fn what_waits_behind_packages_that_are_all_there_is_finished() {
         }
         assert_eq!(state("libc-bin"), rest, "{wanted:?}");
     }
+    // what dpkg cannot finish is told, and is nothing to stop a removal for
+    let broken = folder.join("broken");
+    let control = broken.join("DEBIAN");
+    std::fs::create_dir_all(&control).unwrap();
+    let text = "Package: openg2p-broken\nVersion: 1\nArchitecture: all\nMaintainer: Nobody <nobody@example.org>\nDescription: for a test\n";
+    std::fs::write(control.join("control"), text).unwrap();
+    std::fs::write(control.join("postinst"), "#!/bin/sh\nexit 7\n").unwrap();
+    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(control.join("postinst"), executable).unwrap();
+    let file = folder.join("broken.deb");
+    says(
+        "dpkg-deb",
+        &["--build", broken.to_str().unwrap(), file.to_str().unwrap()],
+    );
+    says("dpkg", &["--install", file.to_str().unwrap()]);
+    assert!(state("openg2p-broken").starts_with("iF "));
+    let error = host.install_packages(&package("dpkg")).await.unwrap_err();
+    eprintln!("{error}");
+    assert_eq!(error.code, "host::packages");
+    assert!(error.why.contains("openg2p-broken"), "{error}");
+    host.purge_packages(&["openg2p-nowhere".to_owned()])
+        .await
+        .unwrap();
+    says("dpkg", &["--purge", "openg2p-broken"]);
+    assert!(!state("openg2p-broken").starts_with('i'));
 }
 
 #[test]
